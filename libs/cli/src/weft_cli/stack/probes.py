@@ -1,0 +1,63 @@
+"""One question per kind of member: is it ready? Each answers within a second and never raises."""
+
+import socket
+import struct
+import urllib.error
+import urllib.request
+
+from weft_cli.stack.ports import HOST
+
+PROBE_SECONDS = 1.0
+_PROTOCOL_3_0 = 196_608
+
+
+def is_listening(port: int) -> bool:
+    try:
+        socket.create_connection((HOST, port), PROBE_SECONDS).close()
+    except OSError:
+        return False
+    return True
+
+
+def is_postgres_ready(port: int) -> bool:
+    """A server that is ready asks for a password ('R'); one that starts or recovers sends an error."""
+    body = struct.pack("!i", _PROTOCOL_3_0) + b"user\0postgres\0database\0postgres\0\0"
+    return _first_byte(port, struct.pack("!i", len(body) + 4) + body) == b"R"
+
+
+def is_redis_ready(port: int) -> bool:
+    return _first_byte(port, b"PING\r\n") == b"+"
+
+
+def _first_byte(port: int, question: bytes) -> bytes:
+    try:
+        with socket.create_connection((HOST, port), PROBE_SECONDS) as connection:
+            connection.sendall(question)
+            return connection.recv(1)
+    except OSError:
+        return b""
+
+
+def is_http_ok(port: int, path: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://{HOST}:{port}{path}", timeout=PROBE_SECONDS) as answer:
+            return bool(answer.status == 200)
+    except (OSError, urllib.error.URLError):
+        return False
+
+
+def is_grpc_serving(port: int) -> bool:
+    """Standard gRPC health of the whole server. A new channel each time: one that failed once waits before it tries again."""
+    if not is_listening(port):
+        return False
+    import grpc  # after the members of a stack were forked, and not at all for those without services
+    from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+    with grpc.insecure_channel(f"{HOST}:{port}", [("grpc.use_local_subchannel_pool", 1)]) as channel:
+        try:
+            answer = health_pb2_grpc.HealthStub(channel).Check(
+                health_pb2.HealthCheckRequest(), timeout=PROBE_SECONDS, wait_for_ready=True
+            )
+        except grpc.RpcError:
+            return False
+        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
