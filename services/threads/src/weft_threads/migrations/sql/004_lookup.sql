@@ -1,0 +1,33 @@
+-- Look-ups that row-level security would make slow or impossible. Owned by weft_definer.
+
+-- Who holds this key: the only question that is asked before a tenant is known.
+CREATE FUNCTION resolve_api_key(p_sha256 bytea)
+RETURNS TABLE (tenant_id uuid, api_key_id uuid, principal text, scopes text[], expire_time timestamptz)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+  SELECT tenant_id, api_key_id, principal, scopes, expire_time FROM api_keys
+    WHERE key_sha256 = p_sha256 AND revoke_time IS NULL AND (expire_time IS NULL OR expire_time > (SELECT weft_now()))
+$$;
+
+-- All tenants, for the operator.
+CREATE FUNCTION list_tenants(p_after uuid, p_limit int) RETURNS SETOF tenants
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+  SELECT * FROM tenants WHERE tenant_id > p_after ORDER BY tenant_id LIMIT p_limit
+$$;
+
+-- Passages of a project's documents by rank. Under row-level security the GIN index would not be used. The tenant is
+-- the transaction's own. Any word may match; more and rarer ones rank higher.
+CREATE FUNCTION search_passages(p_project uuid, p_query text, p_limit int)
+RETURNS TABLE (document_id uuid, title text, index int, rank real, snippet text)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+#variable_conflict use_column
+DECLARE v_query tsquery := replace(plainto_tsquery('english', p_query)::text, '&', '|')::tsquery; v_tenant uuid := current_tenant();
+BEGIN
+  RETURN QUERY
+    SELECT b.document_id, d.title, b.index, b.rank,
+      ts_headline('english', b.text, v_query, 'MaxFragments=2, MaxWords=30, MinWords=10, StartSel="", StopSel=""')
+    FROM (SELECT p.document_id, p.index, p.text, ts_rank_cd(p.words, v_query, 1) AS rank FROM document_passages p
+        WHERE p.tenant_id = v_tenant AND p.project_id = p_project AND p.words @@ v_query
+        ORDER BY rank DESC, p.document_id, p.index LIMIT p_limit) b
+    JOIN documents d ON d.tenant_id = v_tenant AND d.document_id = b.document_id
+    ORDER BY b.rank DESC, b.document_id, b.index;
+END $$;
