@@ -32,6 +32,7 @@ class Control:
         self._lock = threading.Lock()
         self._pending: dict[int, Future[Event]] = {}
         self._number = 0
+        self.is_closed = False
         self._locked: Future[Event] = Future()
         with (folder / "logs" / "supervisor.log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -46,7 +47,7 @@ class Control:
         self._require_lock(folder)
 
     def listen(self, on_event: Callable[[Event], None]) -> None:
-        """Hear of crashes and restarts, on another thread."""
+        """Hear of crashes and restarts, and of the supervisor's own sudden end, on another thread."""
         self._on_event = on_event
 
     @property
@@ -82,6 +83,7 @@ class Control:
         """Stop all members in order, then the supervisor."""
         assert self._process.stdin is not None
         with self._lock:
+            self.is_closed = True
             self._process.stdin.close()
         try:
             self._process.wait(CLOSE_SECONDS)
@@ -120,13 +122,15 @@ class Control:
         with self._process.stdout as answers:
             for line in answers:
                 self._take(json.loads(line))
-        gone = StackError("the supervisor is gone")
         with self._lock:
             waiting = [*self._pending.values(), self._locked]
             self._pending.clear()
+            was_closed, self.is_closed = self.is_closed, True
         for future in waiting:
             if not future.done():
-                future.set_exception(gone)
+                future.set_exception(StackError("the stack has stopped"))
+        if not was_closed:
+            self._on_event({"event": "gone"})
 
     def _take(self, message: Event) -> None:
         if message.get("event") == "locked":

@@ -64,6 +64,8 @@ class Fleet:
         while not self.is_ready(name):
             if name in self._crashed:
                 raise self._failure(name, f"ended with code {self._crashed[name]} while starting", self.plan.log(name))
+            if self._control.is_closed:
+                raise StackError("the stack has stopped")
             if time.monotonic() > until:
                 raise self._failure(name, f"was not ready within {seconds:.0f} s", self.plan.log(name))
             time.sleep(POLL_SECONDS)
@@ -78,7 +80,8 @@ class Fleet:
             case "model":
                 return probes.is_listening(port)
             case "envoy":
-                return probes.is_http_ok(self.plan.ports["envoy-admin"], "/ready")
+                gateways = sum(kind_of(other) == "gateway" for other in self.plan.names)
+                return probes.is_envoy_ready(self.plan.ports["envoy-admin"], gateways)
             case _:
                 return probes.is_grpc_serving(port)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from weft_cli.stack import postgres
+from weft_cli.stack import envoy, postgres
 from weft_cli.stack.errors import StackError
 from weft_cli.stack.keys import Keys
 from weft_cli.stack.model import SCRIPTED_NAME, RealModel
@@ -16,7 +16,7 @@ from weft_cli.stack.ports import HOST, SERVICES
 from weft_cli.supervisor.spec import Spec
 
 KINDS = ("postgres", "redis", "model", "threads", "tools", "agent-runner", "gateway", "envoy")  # in order of need
-TIERS = {"postgres": 0, "redis": 0, "model": 0, "threads": 2, "tools": 3, "agent-runner": 4, "gateway": 5, "envoy": 6}
+TIERS = {"postgres": 0, "redis": 0, "model": 1, "threads": 2, "tools": 3, "agent-runner": 4, "gateway": 5, "envoy": 6}
 TASK_TIER = 9
 
 
@@ -146,9 +146,9 @@ def _redis_command(plan: Plan) -> tuple[str, ...]:
 
 
 def _envoy_command(plan: Plan) -> tuple[str, ...]:
-    from weft_cli.stack import envoy
-
-    return envoy.write_config_and_command(plan.folder / "envoy.yaml", plan.ports, plan.addresses("gateway").split(","))
+    config = plan.folder / "envoy.yaml"
+    config.write_text(envoy.config(plan.ports, plan.addresses("gateway").split(",")))
+    return envoy.command(config)
 
 
 def _service_env(plan: Plan, name: str, kind: str) -> dict[str, str]:

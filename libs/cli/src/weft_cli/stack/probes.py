@@ -38,12 +38,18 @@ def _first_byte(port: int, question: bytes) -> bytes:
         return b""
 
 
-def is_http_ok(port: int, path: str) -> bool:
+def is_envoy_ready(admin_port: int, gateways: int) -> bool:
+    """It serves, and has found this many gateways healthy."""
+    healthy = _http_get(admin_port, "/stats?filter=^cluster.gateway.membership_healthy$").rpartition(":")[2].strip()
+    return healthy.isdigit() and int(healthy) >= gateways and _http_get(admin_port, "/ready") != ""
+
+
+def _http_get(port: int, path: str) -> str:
     try:
         with urllib.request.urlopen(f"http://{HOST}:{port}{path}", timeout=PROBE_SECONDS) as answer:
-            return bool(answer.status == 200)
+            return str(answer.read().decode())
     except (OSError, urllib.error.URLError):
-        return False
+        return ""
 
 
 def is_grpc_serving(port: int) -> bool:

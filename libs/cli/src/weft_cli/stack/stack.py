@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import threading
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Self
@@ -51,31 +52,36 @@ class Stack:
         self._restarts, self._on_progress, self._on_event = restarts, on_progress, on_event
         self._claim: socket.socket | None = None
         self._folder: Path | None = None
+        self._lock = threading.Lock()
+        self._is_open = self._is_closed = False
         self._control: Control | None = None
+        self._hurry: Callable[[], None] | None = None
         self._fleet_or_none: Fleet | None = None
 
     def open(self) -> None:
-        """Start everything and wait until it is ready. Raises: StackError: nothing is left running then."""
+        """Start everything and wait until it is ready; once per Stack. Raises: StackError: nothing is left running then."""
         try:
             folder = self._folder = startup.prepare_folder(self._wanted_dir)
-            self._control = Control(folder)  # before anything in the folder is read or made: it holds the lock
+            control = self._take(Control(folder))  # before anything in the folder is read or made: it holds the lock
             plan = self._make_plan(folder)
             ports.require_free(_ports_to_take(plan))
-            self._fleet_or_none = Fleet(plan, self._control, self._on_event)
+            self._fleet_or_none = Fleet(plan, control, self._on_event)
             is_durable = self._wanted_dir is not None
             startup.start_all(self._fleet, is_durable=is_durable, on_progress=self._on_progress)
             if self._restarts:
                 self._fleet.allow_restarts()
+            self._is_open = True
         except BaseException:
             self.close()
             raise
 
     def close(self) -> None:
-        """Stop everything in order; delete a temporary folder. Does nothing the second time."""
-        self._fleet_or_none = None
-        if self._control is not None:
-            self._control.close()
-            self._control = None
+        """Stop everything in order; delete a temporary folder. From another thread it also ends an `open` that is under way."""
+        with self._lock:
+            self._is_closed = True
+            control, self._control = self._control, None
+        if control is not None:
+            control.close()
         if self._claim is not None:
             self._claim.close()
             self._claim = None
@@ -84,9 +90,9 @@ class Stack:
             self._folder = None
 
     def hurry(self) -> None:
-        """From another thread: make a close that is under way kill what it waits for."""
-        if self._control is not None:
-            self._control.hurry()
+        """Make a close that is under way kill what it waits for. May be called from a signal handler."""
+        if self._hurry is not None:
+            self._hurry()
 
     def __enter__(self) -> Self:
         self.open()
@@ -100,8 +106,8 @@ class Stack:
         try:
             await asyncio.shield(opening)
         except asyncio.CancelledError:
-            await asyncio.wait([opening])  # a thread cannot be cancelled: what it starts has to be stopped
-            await asyncio.to_thread(self.close)
+            await asyncio.to_thread(self.close)  # ends the opening too, which as a thread cannot be cancelled
+            await asyncio.gather(opening, return_exceptions=True)
             raise
         return self
 
@@ -145,6 +151,11 @@ class Stack:
 
     def log(self, name: str) -> Path:
         return self._plan.log(name)
+
+    @property
+    def is_open(self) -> bool:
+        """Everything was ready, and nobody has closed it."""
+        return self._is_open and not self._is_closed
 
     @property
     def data_dir(self) -> Path:
@@ -196,6 +207,14 @@ class Stack:
     @property
     def _plan(self) -> Plan:
         return self._fleet.plan
+
+    def _take(self, control: Control) -> Control:
+        with self._lock:
+            if not self._is_closed:
+                self._control, self._hurry = control, control.hurry
+                return control
+        control.close()
+        raise StackError("the stack was closed while it started")
 
     def _make_plan(self, folder: Path) -> Plan:
         names = members.names_of(self._kinds, self._replicas)

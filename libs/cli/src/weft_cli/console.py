@@ -1,0 +1,58 @@
+"""What the commands print: rich on a terminal, plain lines otherwise."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+
+class Printer:
+    """Lines of text with an optional style, which only a terminal shows."""
+
+    def __init__(self, console: Console | None = None, errors: Console | None = None) -> None:
+        self._console = console or Console(highlight=False)
+        self._errors = errors or Console(stderr=True, highlight=False)
+
+    @property
+    def is_terminal(self) -> bool:
+        return self._console.is_terminal
+
+    def line(self, text: str = "", style: str = "") -> None:
+        self._console.print(Text(text, style), soft_wrap=True)
+
+    def part(self, text: str, style: str = "") -> None:
+        """A piece of a line, shown at once."""
+        self._console.print(Text(text, style), end="", soft_wrap=True)
+        self._console.file.flush()
+
+    def title(self, text: str) -> None:
+        self.line()
+        if self._console.is_terminal:
+            self._console.rule(Text(text, "bold cyan"), align="left")
+        else:
+            self.line(f"== {text}")
+
+    def error(self, text: str) -> None:
+        self._errors.print(Text(text, "red"), soft_wrap=True)
+
+    def table(self, heads: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
+        if not self._console.is_terminal:
+            for row in rows:
+                self.line("  " + "  ".join(f"{cell:<14}" for cell in row).rstrip())
+            return
+        table = Table(*heads, header_style="bold")
+        for row in rows:
+            table.add_row(*row)
+        self._console.print(table)
+
+    @contextmanager
+    def working(self, text: str) -> Iterator[None]:
+        """A spinner on a terminal."""
+        if not self._console.is_terminal:
+            yield
+            return
+        with self._console.status(text):
+            yield
+
