@@ -1,8 +1,4 @@
-"""The model client: `OpenAIModel` speaks to any OpenAI-compatible endpoint.
-
-    async with OpenAIModel(base_url=…, api_key=…, max_connections=…) as model:
-        async with model.call(request) as call: …      # see weft_agent_runner.domain.model
-"""
+"""The model client. `OpenAIModel` speaks to any OpenAI-compatible endpoint; `domain.model` says how it is used."""
 
 from weft_agent_runner.model.client import ModelLimits, OpenAIModel
 
