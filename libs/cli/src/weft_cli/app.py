@@ -40,8 +40,8 @@ def up(
 ) -> None:
     """Start PostgreSQL, Redis, Envoy and the services on this machine, and stop them with Ctrl-C.
 
-    The data stay in the folder. OPENAI_API_KEY, OPENAI_BASE_URL and WEFT_MODEL choose a real model; without a key a scripted
-    one answers, offline. Further WEFT_ variables reach the services as they are.
+    The data stay in the folder. OPENAI_API_KEY, OPENAI_BASE_URL and WEFT_MODEL choose a real model; without a key a
+    scripted one answers, offline. Further WEFT_ variables reach the services as they are.
     """
     from weft_cli.up import Up
 

@@ -55,4 +55,3 @@ class Printer:
             return
         with self._console.status(text):
             yield
-

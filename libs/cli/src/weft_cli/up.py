@@ -83,7 +83,9 @@ class Up:
         name, delay = event["name"], event["restart_seconds"]
         how = _how_it_ended(event["code"])
         if delay is not None:
-            self._printer.line(f"{name} {how}; starting it again in {delay:.1f} s; log: {self._stack.log(name)}", "yellow")
+            self._printer.line(
+                f"{name} {how}; starting it again in {delay:.1f} s; log: {self._stack.log(name)}", "yellow"
+            )
             return None
         if not self._stack.is_open:
             return None  # it has not been up yet: whoever waits for it tells more
@@ -101,7 +103,7 @@ class Up:
         self._printer.table(("member", "address", "log"), _rows(self._stack))
         self._printer.line(_model_line(self._model))
         self._printer.line(f"key of tenant {place.tenant_id}: {place.api_key}")
-        self._printer.line(f"addresses and key are in {self._stack.data_dir / FILE}; try: weft chat \"Hello\"")
+        self._printer.line(f'addresses and key are in {self._stack.data_dir / FILE}; try: weft chat "Hello"')
         self._printer.line("weft is up", "bold green")
 
     def _progress(self, member: str, what: str) -> None:

@@ -22,9 +22,10 @@ Event = dict[str, Any]
 
 
 class Control:
-    """A running supervisor, which holds the folder's lock. It stops everything when this process is gone: its standard input ends then.
+    """A running supervisor, which holds the folder's lock.
 
-    Starting it is safe in a process with threads and grpc: no `preexec_fn`, so subprocess runs none of our code after the fork.
+    It stops everything when this process is gone, because its standard input ends then. Starting it is safe in a
+    process with threads and grpc: without `preexec_fn`, subprocess runs no Python after the fork.
     """
 
     def __init__(self, folder: Path) -> None:

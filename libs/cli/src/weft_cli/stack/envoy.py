@@ -36,7 +36,16 @@ def program() -> Path:
 
 def command(config_file: Path) -> tuple[str, ...]:
     """Without hot restart: its fixed socket name would let one Envoy run per machine."""
-    return (str(program()), "-c", str(config_file), "--concurrency", "1", "--log-level", "warning", "--disable-hot-restart")
+    return (
+        str(program()),
+        "-c",
+        str(config_file),
+        "--concurrency",
+        "1",
+        "--log-level",
+        "warning",
+        "--disable-hot-restart",
+    )
 
 
 def _endpoint(address: str) -> dict[str, object]:

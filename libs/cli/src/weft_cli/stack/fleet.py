@@ -27,6 +27,10 @@ class Fleet:
         self._crashed: dict[str, int] = {}
         control.listen(self._take)
 
+    @property
+    def supervisor_pid(self) -> int:
+        return self._control.pid
+
     def launch(self, name: str, env: Mapping[str, str] | None = None) -> None:
         """Start a member without waiting for it."""
         self._crashed.pop(self._known(name), None)

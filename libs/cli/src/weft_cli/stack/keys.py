@@ -15,7 +15,7 @@ def _secret() -> str:
 
 @dataclass(frozen=True)
 class Keys:
-    """Passwords by role, the key that signs internal tokens, the operator's key; hexadecimal, so they need no quoting."""
+    """Passwords by role, the key that signs internal tokens, the operator's key; hexadecimal: they need no quoting."""
 
     postgres: str = field(default_factory=_secret, repr=False)
     weft_owner: str = field(default_factory=_secret, repr=False)

@@ -94,7 +94,9 @@ def spec_of(plan: Plan, name: str, env: Mapping[str, str]) -> Spec:
     return python_spec(plan, name, ("-m", module), {**_service_env(plan, name, kind), **extra})
 
 
-def python_spec(plan: Plan, name: str, arguments: tuple[str, ...], env: Mapping[str, str], tier: int | None = None) -> Spec:
+def python_spec(
+    plan: Plan, name: str, arguments: tuple[str, ...], env: Mapping[str, str], tier: int | None = None
+) -> Spec:
     return Spec(
         name=name,
         argv=(sys.executable, *arguments),
@@ -104,7 +106,9 @@ def python_spec(plan: Plan, name: str, arguments: tuple[str, ...], env: Mapping[
     )
 
 
-def task_spec(plan: Plan, name: str, argv: tuple[str, ...], env: Mapping[str, str], *, as_postgres: bool = False) -> Spec:
+def task_spec(
+    plan: Plan, name: str, argv: tuple[str, ...], env: Mapping[str, str], *, as_postgres: bool = False
+) -> Spec:
     """A program that runs to its end."""
     user = plan.user if as_postgres else None
     return Spec(
@@ -113,8 +117,8 @@ def task_spec(plan: Plan, name: str, argv: tuple[str, ...], env: Mapping[str, st
         log=str(plan.log(name)),
         env={**_bare_env(), **env},
         tier=TASK_TIER,
-        uid=user and user.uid,
-        gid=user and user.gid,
+        uid=user.uid if user else None,
+        gid=user.gid if user else None,
     )
 
 
@@ -128,8 +132,8 @@ def _postgres(plan: Plan) -> Spec:
         tier=TIERS["postgres"],
         stop_signal=signal.SIGINT,  # SIGTERM would wait for its clients to leave
         death_signal=signal.SIGQUIT,  # ends at once, and removes its shared memory as SIGKILL would not
-        uid=plan.user and plan.user.uid,
-        gid=plan.user and plan.user.gid,
+        uid=plan.user.uid if plan.user else None,
+        gid=plan.user.gid if plan.user else None,
     )
 
 

@@ -13,7 +13,7 @@ MOST_REPLICAS = 10
 SERVICES = ("gateway", "threads", "agent-runner", "tools")
 SINGLE = {"envoy": 10, "envoy-admin": 11, "postgres": 32, "redis": 79, "model": 99}
 REPLICAS_OFFSET = 40
-# Below the range that Linux hands to outgoing connections, so that no connection sits on a port that was free a moment ago.
+# Below the range that Linux hands to outgoing connections: no connection takes a port that was free a moment ago.
 FREE_BASES = range(20_000, 32_000, 100)
 
 
@@ -50,7 +50,7 @@ def require_free(wanted: Mapping[str, int]) -> None:
 
 
 def reserve_base() -> tuple[int, socket.socket]:
-    """Return a base whose hundred ports are free, and the socket that keeps others of this machine from choosing it too."""
+    """Return a base whose hundred ports are free, and the socket that keeps others on this machine from choosing it."""
     for base in random.sample(FREE_BASES, len(FREE_BASES)):
         claim = socket.socket(socket.AF_UNIX)
         try:

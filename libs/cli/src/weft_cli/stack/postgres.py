@@ -144,7 +144,7 @@ def setup_sql(keys: Keys) -> str:
     names = ", ".join(f"'{name}'" for name in (*logins, "weft_definer"))
     return "\n".join(
         [
-            f"SELECT format('CREATE ROLE %I NOLOGIN', name) FROM unnest(ARRAY[{names}]) AS name",
+            f"SELECT format('CREATE ROLE %I NOLOGIN', name) FROM unnest(ARRAY[{names}]) AS name",  # noqa: S608
             "WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) \\gexec",
             *(f"ALTER ROLE {name} LOGIN PASSWORD '{password}';" for name, password in logins.items()),
             "GRANT weft_definer TO weft_owner;",
@@ -157,10 +157,10 @@ def setup_sql(keys: Keys) -> str:
 
 
 def take_over(data: Path) -> None:
-    """Wait until no process works in `data`, then drop the lock file of a killed server. The caller holds the folder's lock.
+    """Wait until no process works in `data`, then drop the lock file of a killed server. The caller holds the lock.
 
-    PostgreSQL takes a zombie for a living server and refuses to start; after a SIGKILL of everything the zombie stays until
-    PID 1 reaps it, in some containers for ever. A zombie has no working folder, a living server has `data`.
+    PostgreSQL takes a zombie for a living server and refuses to start; after a SIGKILL of everything the zombie stays
+    until PID 1 reaps it, in some containers for ever. A zombie has no working folder, a living server has `data`.
     """
     until = time.monotonic() + TAKE_OVER_SECONDS
     while users := [process.name for process in Path("/proc").glob("[0-9]*") if _works_in(process, data)]:

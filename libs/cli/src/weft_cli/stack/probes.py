@@ -9,6 +9,7 @@ from weft_cli.stack.ports import HOST
 
 PROBE_SECONDS = 1.0
 _PROTOCOL_3_0 = 196_608
+_SERVING = b"\x08\x01"  # grpc.health.v1.HealthCheckResponse with status 1
 
 
 def is_listening(port: int) -> bool:
@@ -53,17 +54,14 @@ def _http_get(port: int, path: str) -> str:
 
 
 def is_grpc_serving(port: int) -> bool:
-    """Standard gRPC health of the whole server. A new channel each time: one that failed once waits before it tries again."""
+    """Standard gRPC health of the whole server. On a new channel: one that failed once waits before it tries again."""
     if not is_listening(port):
         return False
-    import grpc  # after the members of a stack were forked, and not at all for those without services
-    from grpc_health.v1 import health_pb2, health_pb2_grpc
+    import grpc  # late: a stack without services does without it
 
     with grpc.insecure_channel(f"{HOST}:{port}", [("grpc.use_local_subchannel_pool", 1)]) as channel:
+        check = channel.unary_unary("/grpc.health.v1.Health/Check")
         try:
-            answer = health_pb2_grpc.HealthStub(channel).Check(
-                health_pb2.HealthCheckRequest(), timeout=PROBE_SECONDS, wait_for_ready=True
-            )
+            return check(b"", timeout=PROBE_SECONDS, wait_for_ready=True) == _SERVING
         except grpc.RpcError:
             return False
-        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)

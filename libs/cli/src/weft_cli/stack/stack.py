@@ -26,9 +26,10 @@ class Stack:
             stack.kill("redis")
             stack.start("redis")
 
-    Without `data_dir` a temporary folder is used and removed; without `port_base` a free one is chosen. `env` adds variables to
-    a service: by name of a member, of a kind (`agent-runner` for all its replicas), or `*`. Methods block: call them from a
-    coroutine through `asyncio.to_thread`; `async with` does so itself. A member that dies stays dead unless `restarts`.
+    Without `data_dir` a temporary folder is used and removed; without `port_base` a free one is chosen. `env` adds
+    variables to services: by name of a member, of a kind (`agent-runner` for all its replicas), or `*`. Methods block:
+    call them from a coroutine through `asyncio.to_thread`; `async with` does so itself. A member that dies stays dead
+    unless `restarts`.
     """
 
     def __init__(
@@ -59,7 +60,10 @@ class Stack:
         self._fleet_or_none: Fleet | None = None
 
     def open(self) -> None:
-        """Start everything and wait until it is ready; once per Stack. Raises: StackError: nothing is left running then."""
+        """Start everything and wait until it is ready; once per Stack.
+
+        Raises: StackError: it could not; nothing is left running then.
+        """
         try:
             folder = self._folder = startup.prepare_folder(self._wanted_dir)
             control = self._take(Control(folder))  # before anything in the folder is read or made: it holds the lock
@@ -76,7 +80,7 @@ class Stack:
             raise
 
     def close(self) -> None:
-        """Stop everything in order; delete a temporary folder. From another thread it also ends an `open` that is under way."""
+        """Stop everything in order; delete a temporary folder. From another thread it also ends an `open`."""
         with self._lock:
             self._is_closed = True
             control, self._control = self._control, None
@@ -148,6 +152,13 @@ class Stack:
     def pid(self, name: str) -> int:
         """Raises: StackError: it does not run."""
         return self._fleet.pid(name)
+
+    @property
+    def supervisor_pid(self) -> int:
+        return self._fleet.supervisor_pid
+
+    def is_ready(self, name: str) -> bool:
+        return self._fleet.is_ready(name)
 
     def log(self, name: str) -> Path:
         return self._plan.log(name)

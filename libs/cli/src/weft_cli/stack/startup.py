@@ -8,7 +8,6 @@ from pathlib import Path
 
 from weft_cli.stack import members, postgres
 from weft_cli.stack.fleet import Fleet
-from weft_cli.stack.members import Plan
 
 LONGEST_LOG_BYTES = 20 * 1024 * 1024
 

@@ -61,7 +61,6 @@ class Child:
 def start(spec: Spec, text: str | None = None) -> Child:
     """Start a program, with `text` as its standard input when given."""
     stdin = _filled_pipe(text, spec) if text is not None else None
-    as_user = {} if spec.uid is None else {"user": spec.uid, "group": spec.gid, "extra_groups": []}
     try:
         with open(spec.log, "ab") as out:
             process = subprocess.Popen(
@@ -73,7 +72,9 @@ def start(spec: Spec, text: str | None = None) -> Child:
                 stderr=out,
                 start_new_session=True,
                 preexec_fn=_die_with(os.getpid(), spec.death_signal),
-                **as_user,  # type: ignore[call-overload]
+                user=spec.uid,
+                group=spec.gid,
+                extra_groups=None if spec.uid is None else [],
             )
     finally:
         if stdin is not None:
