@@ -23,7 +23,9 @@ LOCK = ROOT / "requirements.lock"
 
 def members() -> list[Path]:
     """Return the workspace members' folders; a folder counts once it has a pyproject."""
-    return [file.parent for file in sorted([*ROOT.glob("libs/*/pyproject.toml"), *ROOT.glob("services/*/pyproject.toml")])]
+    return [
+        file.parent for file in sorted([*ROOT.glob("libs/*/pyproject.toml"), *ROOT.glob("services/*/pyproject.toml")])
+    ]
 
 
 def fingerprint() -> str:
