@@ -101,12 +101,14 @@ def _last_user_turn(messages: Sequence[Json]) -> tuple[int, str]:
 
 
 def _results(tail: Sequence[Json]) -> tuple[ToolResult, ...]:
-    names = {call["id"]: call["function"]["name"] for message in tail for call in message.get("tool_calls") or ()}
-    return tuple(
-        ToolResult(names.get(message["tool_call_id"], ""), text_of(message))
-        for message in tail
-        if message.get("role") == "tool"
-    )
+    """An id means the nearest call before: models repeat ids from turn to turn."""
+    names: dict[str, str] = {}
+    results = []
+    for message in tail:
+        names.update((call["id"], call["function"]["name"]) for call in message.get("tool_calls") or ())
+        if message.get("role") == "tool":
+            results.append(ToolResult(names.get(message["tool_call_id"], ""), text_of(message)))
+    return tuple(results)
 
 
 def _first_user_text(messages: Sequence[Json]) -> str:
