@@ -60,8 +60,8 @@ def is_grpc_serving(port: int) -> bool:
     import grpc  # late: a stack without services does without it
 
     with grpc.insecure_channel(f"{HOST}:{port}", [("grpc.use_local_subchannel_pool", 1)]) as channel:
-        check = channel.unary_unary("/grpc.health.v1.Health/Check")
+        check: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/grpc.health.v1.Health/Check")
         try:
-            return check(b"", timeout=PROBE_SECONDS, wait_for_ready=True) == _SERVING
+            return bool(check(b"", timeout=PROBE_SECONDS, wait_for_ready=True) == _SERVING)
         except grpc.RpcError:
             return False

@@ -1,0 +1,87 @@
+"""The public API as the commands use it: one channel, one key, and watches that resume."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import grpc
+from weft.agents.v1.agent_service_pb2_grpc import AgentServiceStub
+from weft.documents.v1.document_service_pb2_grpc import DocumentServiceStub
+from weft.gateway.v1 import agent_gateway_service_pb2 as gateway_pb
+from weft.gateway.v1.agent_gateway_service_pb2_grpc import AgentGatewayStub
+from weft.projects.v1.project_service_pb2_grpc import ProjectServiceStub
+from weft.runs.v1.event_pb2 import RunEvent
+from weft.runs.v1.run_service_pb2_grpc import RunServiceStub
+from weft.tasks.v1.task_service_pb2_grpc import TaskServiceStub
+from weft.threads.v1.thread_service_pb2_grpc import ThreadServiceStub
+
+if TYPE_CHECKING:
+    from grpc.aio import UnaryUnaryMultiCallable
+
+MESSAGE_BYTES = 16 * 1024 * 1024
+CALL_SECONDS = 30.0
+RESUMES = 30
+# A server that is stopping or overrun ends a watch with these; the log is still there.
+RESUMABLE = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
+
+Request = TypeVar("Request")
+Answer = TypeVar("Answer")
+
+
+class Api:
+    """Use as an async context manager, inside the event loop."""
+
+    def __init__(self, address: str, api_key: str) -> None:
+        self._channel = grpc.aio.insecure_channel(address, [("grpc.max_receive_message_length", MESSAGE_BYTES)])
+        self._metadata = (("x-api-key", api_key),)
+        self.gateway = AgentGatewayStub(self._channel)
+        self.agents = AgentServiceStub(self._channel)
+        self.projects = ProjectServiceStub(self._channel)
+        self.documents = DocumentServiceStub(self._channel)
+        self.tasks = TaskServiceStub(self._channel)
+        self.threads = ThreadServiceStub(self._channel)
+        self.runs = RunServiceStub(self._channel)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        await self._channel.close()
+
+    async def call(
+        self, method: "UnaryUnaryMultiCallable[Request, Answer]", request: Request, seconds: float = CALL_SECONDS
+    ) -> Answer:
+        return await method(request, metadata=self._metadata, timeout=seconds)
+
+    async def watch(self, run_id: str, after_seq: int = 0) -> AsyncGenerator[RunEvent, None]:
+        """Yield the events after `after_seq` until the terminal one, over lost connections. Close it if done early."""
+        failures = 0
+        while True:
+            request = gateway_pb.RunEventsRequest(run_id=run_id, after_seq=after_seq)
+            call = self.gateway.RunEvents(request, metadata=self._metadata)
+            try:
+                async for response in call:
+                    for event in response.events:
+                        after_seq, failures = event.seq, 0
+                        yield event
+                return
+            except grpc.aio.AioRpcError as fault:
+                failures += 1
+                if fault.code() not in RESUMABLE or failures > RESUMES:
+                    raise
+            finally:
+                call.cancel()
+            await asyncio.sleep(min(2.0, 0.05 * 2**failures))
+
+
+def payload_of(event: RunEvent) -> Any:
+    """Return the event's payload message."""
+    return getattr(event, event.WhichOneof("payload") or "run_queued")
+
+
+def type_of(event: RunEvent) -> str:
+    """Return the type as the log has it: `message.delta`."""
+    return (event.WhichOneof("payload") or "unknown").replace("_", ".", 1)

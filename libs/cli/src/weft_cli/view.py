@@ -1,0 +1,75 @@
+"""Events of a run, shown to a person as they come."""
+
+import json
+
+from google.protobuf.json_format import MessageToDict
+from weft.runs.v1 import event_pb2, run_pb2
+from weft.runs.v1.event_pb2 import RunEvent
+
+from weft_cli.api import payload_of, type_of
+from weft_cli.console import Printer
+
+LONGEST_RESULT = 400
+
+
+class EventView:
+    """Text of deltas runs on; every other event is a line with its seq."""
+
+    def __init__(self, printer: Printer) -> None:
+        self._printer = printer
+        self._is_in_text = False
+
+    def show(self, event: RunEvent) -> None:
+        match event.WhichOneof("payload"):
+            case "message_delta":
+                self._printer.part(event.message_delta.text)
+                self._is_in_text = True
+                return
+            case "tool_executing":
+                tool = event.tool_executing
+                self._line(event, f"{tool.name} {_compact(tool.arguments_json)}", "cyan")
+            case "tool_completed":
+                self._line(event, f"{event.tool_completed.name} → {_short(event.tool_completed.content)}", "green")
+            case "tool_failed":
+                failed = event.tool_failed
+                why = event_pb2.ToolFailureReason.Name(failed.reason).removeprefix("TOOL_FAILURE_REASON_")
+                self._line(event, f"{failed.name} → {why}: {failed.message}", "red")
+            case "run_failed":
+                failure = event.run_failed.failure
+                why = run_pb2.FailureReason.Name(failure.reason).removeprefix("FAILURE_REASON_")
+                self._line(event, f"{why}: {failure.message}", "bold red")
+            case "run_superseded":
+                self._line(event, f"answered by {event.run_superseded.successor_run_id}", "yellow")
+            case _:
+                self._line(event, _fields(event), "dim")
+
+    def end_text(self) -> None:
+        """Begin a new line when one is open."""
+        if self._is_in_text:
+            self._printer.line()
+            self._is_in_text = False
+
+    def _line(self, event: RunEvent, text: str, style: str) -> None:
+        self.end_text()
+        self._printer.line(f"{event.seq:>5}  {type_of(event):<18} {text}".rstrip(), style)
+
+
+def _fields(event: RunEvent) -> str:
+    values = MessageToDict(payload_of(event), preserving_proto_field_name=True)
+    return " ".join(f"{name}={_plain(value)}" for name, value in values.items())
+
+
+def _plain(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _compact(arguments: str) -> str:
+    try:
+        return json.dumps(json.loads(arguments), ensure_ascii=False)
+    except ValueError:
+        return arguments
+
+
+def _short(text: str) -> str:
+    one_line = " ".join(text.split())
+    return one_line if len(one_line) <= LONGEST_RESULT else f"{one_line[:LONGEST_RESULT]} … ({len(text)} characters)"
