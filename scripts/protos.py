@@ -1,7 +1,8 @@
 """Generate libs/contracts from protos/, and prove that contracts are well formed, compatible and freshly generated.
 
-`protos.py generate` writes the package; `protos.py check` writes nothing into the tree. The text of buf/validate/validate.proto is in no
-package; its descriptor is inside protovalidate, so protoc gets that, and buf reads the image which protoc makes.
+`protos.py generate` writes the package; `protos.py check` writes nothing into the tree. The text of
+buf/validate/validate.proto is in no package; its descriptor is inside protovalidate, so protoc gets that, and buf reads
+the image which protoc makes.
 """
 
 import filecmp
@@ -9,8 +10,8 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
+import zipfile
 from io import BytesIO
 from pathlib import Path
 
@@ -131,12 +132,12 @@ def is_compatible(now: Path, folder: Path) -> bool:
     if base is None:
         print(f"contracts: nothing to compare with: no commit {', '.join(candidates)}")
         return not named
-    archive = git("archive", base, "protos")
+    archive = git("archive", "--format=zip", base, "protos")
     if archive.returncode != 0:
         print(f"contracts: nothing to compare with: {base} has no protos/")
         return True
-    with tarfile.open(fileobj=BytesIO(archive.stdout)) as tar:
-        tar.extractall(folder, filter="data")
+    with zipfile.ZipFile(BytesIO(archive.stdout)) as packed:
+        packed.extractall(folder)
     return buf("breaking", now, "--against", image(folder / "protos", folder / "base.binpb"))
 
 
