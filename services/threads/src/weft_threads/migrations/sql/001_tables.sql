@@ -101,7 +101,9 @@ CREATE TABLE documents (
   update_time timestamptz NOT NULL DEFAULT weft_now(),
   created_by text NOT NULL,
   PRIMARY KEY (tenant_id, document_id),
-  FOREIGN KEY (tenant_id, project_id) REFERENCES projects
+  FOREIGN KEY (tenant_id, project_id) REFERENCES projects,
+  -- Putting a document again replaces the one of its title.
+  UNIQUE (tenant_id, project_id, title)
 );
 CREATE INDEX documents_by_project ON documents (tenant_id, project_id, document_id);
 
@@ -127,6 +129,9 @@ CREATE TABLE tasks (
   state text NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'done', 'dropped')),
   -- Makes creation repeatable: the request_id of the caller, or the tool call that made it.
   creation_key text,
+  creation_digest bytea,
+  -- The run that made it, where one did.
+  run_id uuid,
   create_time timestamptz NOT NULL DEFAULT weft_now(),
   update_time timestamptz NOT NULL DEFAULT weft_now(),
   created_by text NOT NULL,

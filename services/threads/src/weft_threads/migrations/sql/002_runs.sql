@@ -206,7 +206,7 @@ BEGIN
     IF NOT FOUND THEN
       PERFORM refuse('THREAD_NOT_FOUND');
     ELSIF p_project IS NOT NULL AND p_project <> th.project_id THEN
-      PERFORM refuse('PROJECT_MISMATCH', th.project_id::text);
+      PERFORM refuse('PROJECT_MISMATCH', id_text('prj', th.project_id));
     END IF;
   END IF;
   SELECT g.agent_id, v.agent_version_id, v.busy_strategy, v.run_timeout, v.queue_timeout INTO a
@@ -223,7 +223,8 @@ BEGIN
 
   IF p_thread IS NULL THEN
     th.project_id := coalesce(p_project, t.default_project_id);
-    PERFORM FROM projects WHERE tenant_id = p_tenant AND project_id = th.project_id AND delete_time IS NULL;
+    PERFORM FROM projects WHERE tenant_id = p_tenant AND project_id = th.project_id AND delete_time IS NULL
+      FOR SHARE;  -- so that no project is deleted beside it
     IF NOT FOUND THEN
       PERFORM refuse('PROJECT_NOT_FOUND');
     ELSIF (SELECT coalesce(sum(threads), 0) FROM thread_counts WHERE tenant_id = p_tenant) >= t.max_threads THEN
@@ -240,8 +241,8 @@ BEGIN
       AND state IN ('running', 'waiting');
     SELECT count(*) INTO v_queued FROM runs WHERE tenant_id = p_tenant AND thread_id = p_thread AND state = 'queued';
     IF v_strategy = 'reject' AND (v_busy IS NOT NULL OR v_queued > 0) THEN
-      PERFORM refuse('THREAD_BUSY', coalesce(v_busy, (SELECT run_id FROM runs WHERE tenant_id = p_tenant
-        AND thread_id = p_thread AND state = 'queued' ORDER BY turn LIMIT 1))::text);
+      PERFORM refuse('THREAD_BUSY', id_text('run', coalesce(v_busy, (SELECT run_id FROM runs WHERE tenant_id = p_tenant
+        AND thread_id = p_thread AND state = 'queued' ORDER BY turn LIMIT 1))));
     ELSIF v_strategy = 'enqueue' AND (v_busy IS NOT NULL OR v_queued > 0) AND v_queued >= t.max_queued_runs_per_thread THEN
       PERFORM refuse('THREAD_QUEUE_FULL', t.max_queued_runs_per_thread::text);
     END IF;

@@ -1,0 +1,26 @@
+"""weft.runs.v1.RunLogService."""
+
+from weft.runs.v1 import run_log_service_pb2 as pb
+from weft.runs.v1 import run_log_service_pb2_grpc as grpc_pb
+from weft_core.ids import format_id, parse_id
+from weft_grpckit.context import Context, caller_of
+
+from weft_threads.events.log import RunLog
+
+
+class RunLogServicer(grpc_pb.RunLogServiceServicer):
+    def __init__(self, log: RunLog) -> None:
+        self._log = log
+
+    async def ReadEvents(self, request: pb.ReadEventsRequest, context: Context) -> pb.ReadEventsResponse:
+        page = await self._log.read(
+            caller_of(context).tenant_id, parse_id("run", request.run_id), request.after_seq, request.serve_deleted
+        )
+        return pb.ReadEventsResponse(events=page.events, last_seq=page.last_seq, is_ended=page.is_ended)
+
+    async def GetHeads(self, request: pb.GetHeadsRequest, context: Context) -> pb.GetHeadsResponse:
+        keys = [(parse_id("ten", key.tenant_id), parse_id("run", key.run_id)) for key in request.runs]
+        heads = await self._log.heads(keys)
+        return pb.GetHeadsResponse(
+            heads=[pb.RunHead(run_id=format_id("run", run_id), last_seq=last_seq) for run_id, last_seq in heads]
+        )

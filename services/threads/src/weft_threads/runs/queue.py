@@ -1,0 +1,133 @@
+"""The queue of runs, as runners see it: registration, leases, claims, releases."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from weft_core.errors import FailedPreconditionError
+
+from weft_threads.events.frames import logged_events
+from weft_threads.runs.announce import Announcer
+from weft_threads.runs.context import transcript_of
+from weft_threads.runs.transcript import Transcript
+from weft_threads.store.database import Database, DriverConnection
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A run in new hands. `run` is its row; `begun_*` are None when pending tool calls come first."""
+
+    run: Any
+    last_seq: int
+    remaining: timedelta
+    finished_steps: int
+    begun_step: int | None
+    begun_attempt: int | None
+    message_id: UUID
+    transcript: Transcript
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    tenant_id: UUID
+    run_id: UUID
+    epoch: int
+    stop_requested: bool = False
+
+
+class RunQueue:
+    def __init__(self, database: Database, announcer: Announcer, new_id: Callable[[], UUID], lease: timedelta) -> None:
+        self._database, self._announcer, self._new_id, self.lease = database, announcer, new_id, lease
+
+    async def register(self, host: str) -> UUID:
+        """Make a runner with a fresh id: an old incarnation is never revived by a new process."""
+        runner_id = self._new_id()
+        await self._database.call_queue(_execute, "SELECT register_runner($1, $2, $3)", runner_id, host, self.lease)
+        return runner_id
+
+    async def heartbeat(self, runner_id: UUID) -> list[Owned]:
+        """Renew the lease and return what the runner owns.
+
+        Raises:
+            FailedPreconditionError: RUNNER_UNKNOWN.
+        """
+        rows = await self._database.call_queue(_heartbeat, runner_id, self.lease)
+        if rows is None:
+            raise unknown_runner()
+        return [Owned(*row) for row in rows]
+
+    async def claim(self, runner_id: UUID, max_runs: int) -> list[Claimed]:
+        """Take up runs, each in a transaction of its own, until none is left or enough are taken.
+
+        Raises:
+            FailedPreconditionError: RUNNER_UNKNOWN or LEASE_EXPIRED, when nothing was taken.
+        """
+        claimed: list[Claimed] = []
+        while len(claimed) < max_runs:
+            message_id = self._new_id()
+            row = await self._database.call_queue(_fetchrow, "SELECT * FROM claim_run($1, $2)", runner_id, message_id)
+            if row["outcome"] != "claimed":
+                if not claimed:
+                    _refuse(row["outcome"])
+                break
+            claimed.append(self._claimed(row, message_id))
+        return claimed
+
+    def _claimed(self, row: asyncpg.Record, message_id: UUID) -> Claimed:
+        events = logged_events(row["events"])
+        self._announcer.events(events)
+        run = row["run"]
+        return Claimed(
+            run=run,
+            last_seq=events[-1].seq,
+            remaining=max(run["deadline_time"] - events[0].create_time, timedelta(0)),
+            finished_steps=row["finished_steps"],
+            begun_step=row["begun_step"],
+            begun_attempt=row["begun_attempt"],
+            message_id=message_id,
+            transcript=transcript_of(row, run["run_id"]),
+        )
+
+    async def release(self, runner_id: UUID, runs: Sequence[Owned]) -> int:
+        """Give runs back, and wake others to take them."""
+        released = 0
+        for run in runs:
+            released += await self._database.call_queue(
+                _fetchval, "SELECT release_run($1, $2, $3, $4)", runner_id, run.tenant_id, run.run_id, run.epoch
+            )
+        self._announcer.ready(released)
+        return released
+
+
+def unknown_runner() -> FailedPreconditionError:
+    return FailedPreconditionError("RUNNER_UNKNOWN", "no runner is registered under this id; register again")
+
+
+def _refuse(outcome: str) -> None:
+    if outcome == "unknown_runner":
+        raise unknown_runner()
+    if outcome == "lease_expired":
+        raise FailedPreconditionError("LEASE_EXPIRED", "the runner's lease has expired; send a heartbeat first")
+
+
+async def _execute(connection: DriverConnection, sql: str, *args: object) -> None:
+    await connection.execute(sql, *args)
+
+
+async def _fetchrow(connection: DriverConnection, sql: str, *args: object) -> asyncpg.Record:
+    row = await connection.fetchrow(sql, *args)
+    assert row is not None
+    return row
+
+
+async def _fetchval(connection: DriverConnection, sql: str, *args: object) -> Any:
+    return await connection.fetchval(sql, *args)
+
+
+async def _heartbeat(connection: DriverConnection, runner_id: UUID, lease: timedelta) -> list[asyncpg.Record] | None:
+    if not await connection.fetchval("SELECT heartbeat($1, $2)", runner_id, lease):
+        return None
+    return await connection.fetch("SELECT * FROM owned_runs($1)", runner_id)

@@ -1,0 +1,150 @@
+"""Access to PostgreSQL: two pools, one for each role, and work that survives cancellation without harm.
+
+Work is handed over as a function, never as a context manager: it runs in a task of its own that receives at most one
+cancellation, so that a call cancelled twice in mid-query leaves no backend busy behind a connection that was given up
+(sqlalchemy#12077).
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack
+from typing import Any, Concatenate, ParamSpec, Self, TypeAlias, TypeVar
+from uuid import UUID
+
+import asyncpg
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from weft_threads.store.errors import is_transient, translate
+
+TRANSIENT_TRIES = 5
+
+T = TypeVar("T")
+P = ParamSpec("P")
+DriverConnection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+
+async def guarded(work: Coroutine[Any, Any, T]) -> T:
+    """Await `work` in a task that is cancelled at most once, and to its end, whatever happens to the caller."""
+    task = asyncio.ensure_future(work)
+    is_cancelled = False
+    while True:
+        try:
+            result = await asyncio.shield(task)
+            break
+        except asyncio.CancelledError:
+            if task.done():
+                raise
+            if not is_cancelled:
+                is_cancelled = True
+                task.cancel()
+    if is_cancelled:
+        raise asyncio.CancelledError
+    return result
+
+
+class Database:
+    """The pools. Every failure comes out as a WeftError or as what the work itself raised."""
+
+    def __init__(self, app: AsyncEngine, queue: AsyncEngine) -> None:
+        self._app, self._queue = app, queue
+
+    @classmethod
+    async def open(
+        cls, stack: AsyncExitStack, app_url: str, queue_url: str, app_connections: int, queue_connections: int
+    ) -> Self:
+        """Open both pools lazily: no connection is made before the first work."""
+        app, queue = engine(app_url, app_connections), engine(queue_url, queue_connections)
+        stack.push_async_callback(app.dispose)
+        stack.push_async_callback(queue.dispose)
+        return cls(app, queue)
+
+    async def transact(self, tenant_id: UUID, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """Run `work` in one transaction as the application's role, bound to a tenant; repeat it on a deadlock.
+
+        Raises:
+            UnavailableError: the database cannot be reached; nothing is known to be committed.
+        """
+
+        async def once() -> T:
+            async with self._app.connect() as connection:
+                await _usable(connection)
+                async with connection.begin():
+                    await connection.execute(SET_TENANT, {"tenant": str(tenant_id)})
+                    return await work(connection)
+
+        return await _persistently(once)
+
+    async def call(
+        self, function: Callable[Concatenate[DriverConnection, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run one statement that commits by itself, as the application's role: one round trip, no BEGIN."""
+        return await _persistently(lambda: _direct(self._app, function, *args, **kwargs))
+
+    async def call_queue(
+        self, function: Callable[Concatenate[DriverConnection, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """The same as the queue's role, which sees all tenants and may do little."""
+        return await _persistently(lambda: _direct(self._queue, function, *args, **kwargs))
+
+
+SET_TENANT = sa.text("SELECT set_config('weft.tenant', :tenant, true)")
+
+
+def engine(url: str, connections: int) -> AsyncEngine:
+    """Return a pool of at most `connections`; who waits longer than 2 s for one is told that the database is away."""
+    return create_async_engine(
+        sa.make_url(url).set(drivername="postgresql+asyncpg"),
+        pool_size=connections,
+        max_overflow=0,
+        pool_timeout=2,
+        pool_recycle=1800,
+        connect_args={
+            "timeout": 5,
+            "command_timeout": 30,
+            "server_settings": {
+                "application_name": "weft-threads",
+                "statement_timeout": "20s",
+                "lock_timeout": "10s",
+                "idle_in_transaction_session_timeout": "30s",
+            },
+        },
+    )
+
+
+async def _usable(connection: AsyncConnection) -> DriverConnection:
+    """Return the driver's connection, a fresh one if the pooled one was closed under us (a restart of the server)."""
+    for _ in range(2):
+        driver: DriverConnection | None = (await connection.get_raw_connection()).driver_connection
+        if driver is not None and not driver.is_closed():
+            return driver
+        await connection.invalidate()
+    raise ConnectionError("no usable connection")
+
+
+async def _direct(
+    pool: AsyncEngine,
+    function: Callable[Concatenate[DriverConnection, P], Awaitable[T]],
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> T:
+    async with pool.connect() as connection:
+        driver = await _usable(connection)
+        try:
+            return await function(driver, *args, **kwargs)
+        finally:
+            if driver.is_closed():  # the pool does not see what happens to the driver's connection
+                await connection.invalidate()
+
+
+async def _persistently(once: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run once, and again on a deadlock, a serialization failure or an outdated plan: nothing was written then."""
+    for attempt in range(1, TRANSIENT_TRIES + 1):
+        try:
+            return await guarded(once())
+        except Exception as error:
+            if attempt == TRANSIENT_TRIES or not is_transient(error):
+                raise translate(error) from error
+            await asyncio.sleep(random.uniform(0, 0.01) * attempt)
+    raise AssertionError("unreachable")
