@@ -34,8 +34,6 @@ DataDir = Annotated[
         "--data-dir",
         envvar="WEFT_DATA_DIR",
         help="Folder of the stack: its data, logs and keys.",
-        default_factory=place.default_folder,
-        show_default="~/.local/share/weft",
     ),
 ]
 
@@ -47,7 +45,7 @@ def weft() -> None:
 
 @app.command()
 def up(
-    data_dir: DataDir,
+    data_dir: DataDir = place.DEFAULT_FOLDER,
     port_base: Annotated[int, typer.Option(help="First of the hundred ports that the stack may use.")] = 7400,
     replicas: Annotated[int, typer.Option(min=1, max=10, help="Instances of each service.")] = 1,
 ) -> None:
@@ -74,7 +72,7 @@ RunId = Annotated[str, typer.Argument(metavar="RUN", help="Id of the run, as run
 @app.command()
 def chat(
     text: Annotated[str, typer.Argument(help="What to say.")],
-    data_dir: DataDir,
+    data_dir: DataDir = place.DEFAULT_FOLDER,
     thread: Annotated[str, typer.Option(help="Thread to go on with; else a new one.")] = "",
     agent: Annotated[str, typer.Option(help="Agent that answers; else the thread's, or the tenant's default.")] = "",
     project: Annotated[str, typer.Option(help="Project of a new thread; else the tenant's default.")] = "",
@@ -107,7 +105,7 @@ def chat(
 @app.command()
 def events(
     run: RunId,
-    data_dir: DataDir,
+    data_dir: DataDir = place.DEFAULT_FOLDER,
     after: Annotated[int, typer.Option(min=0, help="Seq of the last event that you have.")] = 0,
     address: Address = None,
     api_key: ApiKey = None,
@@ -125,7 +123,7 @@ def events(
 @app.command()
 def cancel(
     run: RunId,
-    data_dir: DataDir,
+    data_dir: DataDir = place.DEFAULT_FOLDER,
     wait: Annotated[bool, typer.Option("--wait", help="Wait up to 5 s for the run's end.")] = False,
     address: Address = None,
     api_key: ApiKey = None,
@@ -135,6 +133,22 @@ def cancel(
 
     target = _target(address, api_key, data_dir)
     raise typer.Exit(talk.perform(target, Printer(), lambda api, printer: talk.cancel(api, printer, run, wait=wait)))
+
+
+@app.command()
+def demo(
+    documents: Annotated[
+        Path | None, typer.Option(help="Folder with the Markdown files to ask about; else this repository.")
+    ] = None,
+) -> None:
+    """Show the main job on a stack of its own, and check what is shown.
+
+    Starts everything in a temporary folder on free ports, always with the scripted model, and stops it. Ends with
+    `demo: ok`, or with the name of the check that failed and code 1.
+    """
+    from weft_cli.demo import library, story
+
+    raise typer.Exit(story.perform(documents or library.find_checkout(), Printer()))
 
 
 def _target(address: str | None, api_key: str | None, data_dir: Path) -> "Target":

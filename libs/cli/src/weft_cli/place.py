@@ -1,11 +1,11 @@
 """Where a stack keeps its data, and the file in it that tells the other commands how to reach it."""
 
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 FILE = "weft.json"
+DEFAULT_FOLDER = Path(".weft")
 
 
 @dataclass(frozen=True)
@@ -19,11 +19,6 @@ class Place:
 
     def to_json(self) -> dict[str, object]:
         return asdict(self)
-
-
-def default_folder() -> Path:
-    base = os.environ.get("XDG_DATA_HOME")
-    return (Path(base) if base else Path.home() / ".local" / "share") / "weft"
 
 
 def find_place(folder: Path) -> Place | None:
