@@ -20,7 +20,7 @@ batch AS (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[
   AS b(tenant_id, run_id, epoch, expected, n, first)),
 locked AS (SELECT b.* FROM batch b CROSS JOIN LATERAL (
     SELECT r.epoch, r.last_seq, r.state FROM runs r WHERE r.tenant_id = b.tenant_id AND r.run_id = b.run_id
-    LIMIT 1 FOR UPDATE) r
+    LIMIT 1 FOR NO KEY UPDATE) r
   WHERE r.epoch = b.epoch AND r.last_seq = b.expected AND r.state = 'running'),
 fenced AS (UPDATE runs r SET last_seq = l.expected + l.n FROM locked l
   WHERE r.tenant_id = l.tenant_id AND r.run_id = l.run_id RETURNING l.*, r.cancel_time IS NOT NULL AS stop_requested),

@@ -65,11 +65,12 @@ async def _cancel_request(connection: DriverConnection, tenant_id: UUID, request
 
 
 LOCK_THREAD = sa.text("""
-  SELECT thread_id FROM threads WHERE tenant_id = :tenant AND thread_id = :thread AND delete_time IS NULL FOR UPDATE
+  SELECT thread_id FROM threads WHERE tenant_id = :tenant AND thread_id = :thread AND delete_time IS NULL
+  FOR NO KEY UPDATE
 """)
 OPEN_RUNS = sa.text("""
   SELECT run_id, owner, epoch FROM runs WHERE tenant_id = :tenant AND thread_id = :thread
-    AND state IN ('queued', 'running', 'waiting') ORDER BY run_id FOR UPDATE
+    AND state IN ('queued', 'running', 'waiting') ORDER BY run_id FOR NO KEY UPDATE
 """)
 MARK_DELETED = sa.text("""
   UPDATE threads SET delete_time = weft_now(), update_time = weft_now()

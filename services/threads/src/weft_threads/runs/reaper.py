@@ -31,11 +31,11 @@ CAUSES: Mapping[str, event_pb2.TimeoutCause.ValueType] = {
     "waiting": event_pb2.TIMEOUT_CAUSE_WAIT,
 }
 
-LOCK_THREAD = sa.text("SELECT FROM threads WHERE tenant_id = :tenant AND thread_id = :thread FOR UPDATE")
+LOCK_THREAD = sa.text("SELECT FROM threads WHERE tenant_id = :tenant AND thread_id = :thread FOR NO KEY UPDATE")
 # Looks again under the lock: another replica may have done it.
 IS_STILL_DUE = sa.text("""
   SELECT state FROM runs WHERE tenant_id = :tenant AND run_id = :run AND state = :state
-    AND (deadline_time < weft_now() OR cancel_time < weft_now() - :grace) FOR UPDATE
+    AND (deadline_time < weft_now() OR cancel_time < weft_now() - :grace) FOR NO KEY UPDATE
 """)
 SET_HEAD = sa.text("SELECT set_head(:tenant, :thread)")
 WAKE = sa.text("SELECT wake_run(:tenant, :thread, :run)")

@@ -1,6 +1,9 @@
 -- The life of a thread's runs. These functions lock the thread row first, then run rows in id order; each ends with
 -- set_head. They run under the role of their caller: weft_app (bound to one tenant) or, called from the queue's
 -- functions, weft_definer.
+--
+-- Locks are FOR NO KEY UPDATE: a stronger one would wait for the KEY SHARE that the foreign keys of messages and steps
+-- take, and deadlock with it. It excludes itself, which is what matters here.
 
 -- An event as it was written: what the process that committed it publishes.
 CREATE TYPE logged AS (
@@ -125,7 +128,7 @@ CREATE FUNCTION end_run(p_tenant uuid, p_run uuid, p_asked text, p_payload bytea
   p_failure bytea DEFAULT NULL) RETURNS logged LANGUAGE plpgsql AS $$
 DECLARE r runs; v_state text; v_cause int; v logged; v_payload bytea;
 BEGIN
-  SELECT * INTO r FROM runs WHERE tenant_id = p_tenant AND run_id = p_run FOR UPDATE;
+  SELECT * INTO r FROM runs WHERE tenant_id = p_tenant AND run_id = p_run FOR NO KEY UPDATE;
   IF r.end_time IS NOT NULL THEN
     RETURN NULL;
   END IF;
@@ -153,7 +156,7 @@ DECLARE r runs;
 BEGIN
   events := '{}'; is_merged := false;
   FOR r IN SELECT * FROM runs WHERE tenant_id = p_tenant AND thread_id = p_thread AND run_id <> p_successor
-      AND state IN ('queued', 'running', 'waiting') ORDER BY run_id FOR UPDATE LOOP
+      AND state IN ('queued', 'running', 'waiting') ORDER BY run_id FOR NO KEY UPDATE LOOP
     is_merged := true;
     INSERT INTO run_inputs (tenant_id, run_id, message_id)
       SELECT p_tenant, p_successor, i.message_id FROM run_inputs i WHERE i.tenant_id = p_tenant AND i.run_id = r.run_id
@@ -202,7 +205,7 @@ BEGIN
 
   SELECT * INTO t FROM tenants WHERE tenant_id = p_tenant;
   IF p_thread IS NOT NULL THEN
-    SELECT * INTO th FROM threads WHERE tenant_id = p_tenant AND thread_id = p_thread AND delete_time IS NULL FOR UPDATE;
+    SELECT * INTO th FROM threads WHERE tenant_id = p_tenant AND thread_id = p_thread AND delete_time IS NULL FOR NO KEY UPDATE;
     IF NOT FOUND THEN
       PERFORM refuse('THREAD_NOT_FOUND');
     ELSIF p_project IS NOT NULL AND p_project <> th.project_id THEN
@@ -293,12 +296,12 @@ BEGIN
   PERFORM set_config('weft.tenant', p_tenant::text, true);
   events := '{}'; is_ready := false; is_found := false;
   SELECT thread_id INTO v_thread FROM runs WHERE tenant_id = p_tenant AND run_id = p_run;
-  PERFORM FROM threads WHERE tenant_id = p_tenant AND thread_id = v_thread AND delete_time IS NULL FOR UPDATE;
+  PERFORM FROM threads WHERE tenant_id = p_tenant AND thread_id = v_thread AND delete_time IS NULL FOR NO KEY UPDATE;
   IF NOT FOUND THEN
     RETURN;
   END IF;
   is_found := true;
-  SELECT * INTO r FROM runs WHERE tenant_id = p_tenant AND run_id = p_run FOR UPDATE;
+  SELECT * INTO r FROM runs WHERE tenant_id = p_tenant AND run_id = p_run FOR NO KEY UPDATE;
   IF r.end_time IS NOT NULL THEN
     RETURN;
   END IF;

@@ -80,19 +80,19 @@ BEGIN
   SELECT r.tenant_id, r.run_id INTO tenant_id, run_id FROM runs r
     JOIN threads t ON t.tenant_id = r.tenant_id AND t.thread_id = r.thread_id
     WHERE r.state = 'running' AND r.owner IS NULL
-    LIMIT 1 FOR UPDATE OF t SKIP LOCKED;
+    LIMIT 1 FOR NO KEY UPDATE OF t SKIP LOCKED;
   IF run_id IS NULL AND v_reclaim THEN
     SELECT r.tenant_id, r.run_id INTO tenant_id, run_id FROM runners o
       JOIN runs r ON r.owner = o.runner_id AND r.state = 'running'
       JOIN threads t ON t.tenant_id = r.tenant_id AND t.thread_id = r.thread_id
       WHERE o.lease_expire_time < v_now
-      LIMIT 1 FOR UPDATE OF t SKIP LOCKED;
+      LIMIT 1 FOR NO KEY UPDATE OF t SKIP LOCKED;
   END IF;
   IF run_id IS NULL THEN
     SELECT r.tenant_id, r.run_id INTO tenant_id, run_id FROM runs r
       JOIN threads t ON t.tenant_id = r.tenant_id AND t.thread_id = r.thread_id
       WHERE r.state = 'queued' AND r.ready_time <= v_now
-      ORDER BY r.ready_time LIMIT 1 FOR UPDATE OF t SKIP LOCKED;
+      ORDER BY r.ready_time LIMIT 1 FOR NO KEY UPDATE OF t SKIP LOCKED;
   END IF;
 END $$;
 
@@ -100,7 +100,7 @@ END $$;
 CREATE FUNCTION lock_claimable(p_tenant uuid, p_run uuid) RETURNS runs LANGUAGE plpgsql AS $$
 DECLARE r runs; v_now timestamptz := weft_now();
 BEGIN
-  SELECT * INTO r FROM runs WHERE tenant_id = p_tenant AND run_id = p_run FOR UPDATE;
+  SELECT * INTO r FROM runs WHERE tenant_id = p_tenant AND run_id = p_run FOR NO KEY UPDATE;
   IF r.state = 'queued' AND r.ready_time <= v_now THEN
     RETURN r;
   ELSIF r.state = 'running' AND r.owner IS NULL THEN
@@ -254,9 +254,9 @@ BEGIN
   events := '{}'; is_ready := false;
   IF p_to.asked IS NOT NULL THEN
     SELECT thread_id INTO v_thread FROM runs WHERE tenant_id = p_tenant AND run_id = p_run;
-    PERFORM FROM threads WHERE tenant_id = p_tenant AND thread_id = v_thread FOR UPDATE;
+    PERFORM FROM threads WHERE tenant_id = p_tenant AND thread_id = v_thread FOR NO KEY UPDATE;
   END IF;
-  SELECT * INTO r FROM runs WHERE tenant_id = p_tenant AND run_id = p_run FOR UPDATE;
+  SELECT * INTO r FROM runs WHERE tenant_id = p_tenant AND run_id = p_run FOR NO KEY UPDATE;
   IF r.epoch = p_epoch AND r.last_seq = p_expected AND r.state = 'running' THEN
     events := events || write_events(p_tenant, p_run, p_types, p_payloads);
     IF p_end.step IS NOT NULL THEN
@@ -333,7 +333,7 @@ END $$;
 CREATE FUNCTION wake_run(p_tenant uuid, p_thread uuid, p_run uuid) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE v_now timestamptz;
 BEGIN
-  PERFORM FROM threads WHERE tenant_id = p_tenant AND thread_id = p_thread FOR UPDATE;
+  PERFORM FROM threads WHERE tenant_id = p_tenant AND thread_id = p_thread FOR NO KEY UPDATE;
   v_now := weft_now();
   UPDATE runs SET state = 'queued', waiting_reason = NULL, wake_time = NULL, deadline_time = v_now + queue_timeout
     WHERE tenant_id = p_tenant AND run_id = p_run AND state = 'waiting' AND wake_time <= v_now;

@@ -4,7 +4,7 @@ REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO weft_app, weft_queue, weft_definer;
 GRANT CREATE ON SCHEMA public TO weft_definer;  -- only while it is handed its functions, below
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC;
-ALTER DEFAULT PRIVILEGES IN SCHEMA public REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;  -- those of later migrations too
+ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;  -- those of later migrations too
 
 -- Tables of tenants: forced row-level security, also for the owner. No tenant set reads as NULL and matches nothing;
 -- the sub-select makes it once for a statement.
