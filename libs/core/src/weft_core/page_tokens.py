@@ -54,14 +54,14 @@ class PageTokens:
             raise _invalid()
         if self._clock.now() >= expiry:
             raise InvalidArgumentError(
-                "PAGE_TOKEN_EXPIRED", "page_token is older than a day; start from the first page with an empty one"
+                "PAGE_TOKEN_EXPIRED", "page_token is older than a day; start from the first page, with none"
             )
         return body[_HEAD.size :]
 
     def _tag(self, tenant_id: UUID, method: str, filter_digest: bytes, body: bytes) -> bytes:
         name = method.encode()
-        parts = tenant_id.bytes, struct.pack(">H", len(name)), name, struct.pack(">H", len(filter_digest)), filter_digest
-        return hmac.digest(self._key, b"".join(parts) + body, "sha256")[:_TAG_BYTES]
+        lengths = struct.pack(">HH", len(name), len(filter_digest))
+        return hmac.digest(self._key, tenant_id.bytes + lengths + name + filter_digest + body, "sha256")[:_TAG_BYTES]
 
 
 def digest_of(filters: Mapping[str, object]) -> bytes:
@@ -88,5 +88,5 @@ def _decoded(token: str) -> bytes:
 def _invalid() -> InvalidArgumentError:
     return InvalidArgumentError(
         "PAGE_TOKEN_INVALID",
-        "page_token was not made by this method for this tenant and filter; start from the first page with an empty one",
+        "page_token was not made by this method for this tenant and filter; start from the first page, with none",
     )

@@ -1,0 +1,110 @@
+"""The life of a service process: open, serve until told to stop, drain, close in reverse."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from typing import Any, NoReturn, TypeVar
+
+from weft_grpckit.server import WeftServer
+
+logger = logging.getLogger(__name__)
+
+Opened = TypeVar("Opened")
+Drain = Callable[[], Awaitable[None]]
+
+
+class Program:
+    """What a composition root puts together. Dependencies close in reverse; siblings stop together, before them."""
+
+    def __init__(self, grace_seconds: float) -> None:
+        self.stopping = asyncio.Event()
+        self._grace_seconds = grace_seconds
+        self._stack = AsyncExitStack()
+        self._siblings: list[asyncio.Task[None]] = []
+        self._servers: list[WeftServer] = []
+        self._drains: list[Drain] = []
+        self._failure: BaseException | None = None
+
+    async def enter(self, opened: AbstractAsyncContextManager[Opened]) -> Opened:
+        """Open a dependency; it is closed after all siblings and servers have stopped."""
+        return await self._stack.enter_async_context(opened)
+
+    def close_later(self, close: Callable[[], Awaitable[object]]) -> None:
+        """Call `close` where a dependency would be closed."""
+
+        async def closed() -> None:
+            await close()
+
+        self._stack.push_async_callback(closed)
+
+    def spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        """Run `work` beside the server. It runs until it is cancelled; should it end by itself, the program stops."""
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(self._sibling_ended)
+        self._siblings.append(task)
+
+    def on_drain(self, drain: Drain) -> None:
+        """Await `drain` when the process is told to stop, before calls are refused; bounded by the grace."""
+        self._drains.append(drain)
+
+    async def serve(self, server: WeftServer, address: str) -> None:
+        """Start `server`, last of all: from now on it is healthy. It is made with `stopping=program.stopping`."""
+        port = await server.start(address)
+        self._servers.append(server)
+        logger.info("serving on %s (port %d)", address, port)
+
+    async def run(self, compose: Callable[["Program"], Awaitable[None]]) -> None:
+        """Compose, serve until told to stop, and stop. Raises what a sibling failed with."""
+        async with self._stack:
+            try:
+                await compose(self)
+                await self.stopping.wait()
+            finally:
+                await self._stop()
+        if self._failure is not None:
+            raise self._failure
+
+    async def _stop(self) -> None:
+        self.stopping.set()
+        for server in self._servers:
+            await server.announce_stop()
+        for drain in self._drains:
+            await self._bounded(drain)
+        await asyncio.gather(*(server.stop(self._grace_seconds) for server in self._servers))
+        for task in self._siblings:
+            task.cancel()
+        await asyncio.gather(*self._siblings, return_exceptions=True)
+
+    async def _bounded(self, drain: Drain) -> None:
+        try:
+            async with asyncio.timeout(self._grace_seconds):
+                await drain()
+        except Exception:
+            logger.exception("draining failed")
+
+    def _sibling_ended(self, task: asyncio.Task[None]) -> None:
+        if self.stopping.is_set() or task.cancelled():
+            return
+        self._failure = task.exception() or RuntimeError(f"{task.get_name()} ended by itself")
+        logger.error("%s failed; the process stops", task.get_name(), exc_info=self._failure)
+        self.stopping.set()
+
+
+def run_program(compose: Callable[[Program], Awaitable[None]], *, grace_seconds: float = 10.0) -> NoReturn:
+    """Run a service until SIGTERM or SIGINT; exit with 0 then, with 1 when it failed."""
+
+    async def main() -> None:
+        program = Program(grace_seconds)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, program.stopping.set)
+        await program.run(compose)
+
+    try:
+        asyncio.run(main())
+    except Exception as error:
+        logger.critical("stopped by a failure: %s", error, exc_info=error)
+        raise SystemExit(1) from None
+    raise SystemExit(0)
