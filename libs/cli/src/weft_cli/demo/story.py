@@ -96,7 +96,7 @@ def _as_failed_check(name: str, fault: BaseException) -> CheckFailedError:
         case CheckFailedError():
             return fault
         case TimeoutError():
-            return CheckFailedError(f"{name}.time", f"not done within {SCENE_SECONDS:.0f} s")
+            return CheckFailedError(f"{name}.in_time", f"not done within {SCENE_SECONDS:.0f} s")
         case grpc.aio.AioRpcError():
             return CheckFailedError(f"{name}.call", faults.describe(fault))
         case urllib.error.URLError():

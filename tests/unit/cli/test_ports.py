@@ -1,0 +1,44 @@
+import pytest
+from weft_cli.stack.errors import StackError
+from weft_cli.stack.ports import ports
+
+
+def test_ports_are_where_the_documentation_says() -> None:
+    found = ports(7400, replicas=3)
+    wanted = {
+        "gateway": 7400,
+        "threads": 7401,
+        "agent-runner": 7402,
+        "tools": 7403,
+        "envoy": 7410,
+        "envoy-admin": 7411,
+        "postgres": 7432,
+        "gateway-2": 7440,
+        "threads-2": 7441,
+        "agent-runner-2": 7442,
+        "tools-2": 7443,
+        "gateway-3": 7444,
+        "threads-3": 7445,
+        "agent-runner-3": 7446,
+        "tools-3": 7447,
+        "redis": 7479,
+        "model": 7499,
+    }
+    assert found == wanted
+
+
+def test_no_two_members_share_a_port_with_the_most_replicas() -> None:
+    found = ports(7400, replicas=10)
+    assert len(set(found.values())) == len(found)
+
+
+@pytest.mark.parametrize("replicas", [0, 11])
+def test_replicas_out_of_bounds_are_refused(replicas: int) -> None:
+    with pytest.raises(StackError, match="replicas must be 1 to 10"):
+        ports(7400, replicas)
+
+
+@pytest.mark.parametrize("base", [80, 65_500])
+def test_a_base_without_a_hundred_ports_is_refused(base: int) -> None:
+    with pytest.raises(StackError, match="port base"):
+        ports(base)
