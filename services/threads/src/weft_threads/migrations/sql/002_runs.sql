@@ -325,3 +325,19 @@ BEGIN
   SELECT q.run_id INTO run_id FROM requests q WHERE tenant_id = p_tenant AND request_id = p_request_id;
   is_tombstone := run_id IS NULL;
 END $$;
+
+-- The last guard of the life cycle, as in weft_threads/runs/states.py: whatever a statement says, no run takes a step
+-- that is not there.
+CREATE FUNCTION guard_run_state() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF NOT CASE OLD.state
+      WHEN 'queued' THEN NEW.state IN ('running', 'cancelled', 'superseded', 'timed_out')
+      WHEN 'running' THEN NEW.state IN ('waiting', 'succeeded', 'failed', 'cancelled', 'superseded', 'timed_out')
+      WHEN 'waiting' THEN NEW.state IN ('queued', 'cancelled', 'superseded', 'timed_out')
+      ELSE false END THEN
+    RAISE EXCEPTION USING ERRCODE = 'WF003', MESSAGE = format('a run does not go from %s to %s', OLD.state, NEW.state);
+  END IF;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER guard_run_state BEFORE UPDATE OF state ON runs
+  FOR EACH ROW WHEN (OLD.state <> NEW.state) EXECUTE FUNCTION guard_run_state();
