@@ -25,7 +25,8 @@ VIOLATIONS: Mapping[str, str] = {
         HAVING count(e.seq) <> r.last_seq OR min(e.seq) <> 1 OR max(e.seq) <> r.last_seq
     """,
     "I3 seqs of threads have no gap": """
-        SELECT t.thread_id, t.last_seq, count(e.seq) FROM threads t LEFT JOIN thread_events e USING (tenant_id, thread_id)
+        SELECT t.thread_id, t.last_seq, count(e.seq)
+        FROM threads t LEFT JOIN thread_events e USING (tenant_id, thread_id)
         GROUP BY t.tenant_id, t.thread_id HAVING count(e.seq) <> t.last_seq OR coalesce(max(e.seq), 0) <> t.last_seq
     """,
     "I3 epochs never go down": """

@@ -330,11 +330,11 @@ END $$;
 -- that is not there.
 CREATE FUNCTION guard_run_state() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  IF NOT CASE OLD.state
+  IF NOT (CASE OLD.state
       WHEN 'queued' THEN NEW.state IN ('running', 'cancelled', 'superseded', 'timed_out')
       WHEN 'running' THEN NEW.state IN ('waiting', 'succeeded', 'failed', 'cancelled', 'superseded', 'timed_out')
       WHEN 'waiting' THEN NEW.state IN ('queued', 'cancelled', 'superseded', 'timed_out')
-      ELSE false END THEN
+      ELSE false END) THEN
     RAISE EXCEPTION USING ERRCODE = 'WF003', MESSAGE = format('a run does not go from %s to %s', OLD.state, NEW.state);
   END IF;
   RETURN NEW;
