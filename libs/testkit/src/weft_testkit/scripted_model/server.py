@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import json
 import time
+import weakref
 from contextlib import AsyncExitStack
 from email.utils import formatdate
 from typing import Any, Self
@@ -32,6 +33,8 @@ class ScriptedModelServer:
         self._port = port
         self._numbers = itertools.count(1)
         self._is_stopping = False
+        self._connections: weakref.WeakSet[asyncio.Transport] = weakref.WeakSet()
+        self.connections_opened = 0
         self._stack = AsyncExitStack()
 
     @property
@@ -65,7 +68,13 @@ class ScriptedModelServer:
         application.router.add_post("/scripted/reset", self._reset)
         return application
 
+    def _count_connection(self, request: web.Request) -> None:
+        if request.transport is not None and request.transport not in self._connections:
+            self._connections.add(request.transport)
+            self.connections_opened += 1
+
     async def _chat_completions(self, request: web.Request) -> web.StreamResponse:
+        self._count_connection(request)
         try:
             conversation = read_request(json.loads(await request.read()))
             script = parse_script(conversation.model)
