@@ -1,0 +1,54 @@
+"""A tool, and what its handler is given."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from weft_tools.domain.resources import Documents, Tasks
+
+DEFAULT_TIMEOUT_SECONDS: Final = 300.0
+
+Arguments = Mapping[str, Any]
+Report = Callable[[str, float | None], None]
+
+
+class ToolError(Exception):
+    """A tool could not do what it was asked for. The model is told the message: say what to do instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolContext:
+    """What a handler knows of the call. `execution_id` is the same for every attempt: an idempotent tool keys by it.
+
+    `report(message, fraction)` tells watchers how far it is and never waits. `run_id` and `thread_id` are empty without
+    a run.
+    """
+
+    execution_id: str
+    attempt: int
+    project_id: str
+    agent_id: str
+    thread_id: str
+    run_id: str
+    documents: Documents
+    tasks: Tasks
+    report: Report
+
+
+Handler = Callable[[Arguments, ToolContext], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """`parameters` is the JSON Schema of the arguments, of type object.
+
+    The handler returns what the model is given: a text, or what becomes JSON. It is cancelled after `timeout_seconds`.
+    Only a tool that is idempotent is called again when nobody knows how a call ended.
+    """
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+    handler: Handler
+    timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
+    is_idempotent: bool = False

@@ -1,0 +1,61 @@
+"""The composition root."""
+
+from contextvars import Context, copy_context
+
+from weft.tools.v1 import tool_service_pb2_grpc
+from weft_core.page_tokens import PageTokens
+from weft_grpckit.channels import open_channel
+from weft_grpckit.deadlines import without_deadline
+from weft_grpckit.program import Program, run_program
+from weft_grpckit.server import WeftServer, inner_guards
+from weft_grpckit.settings import load_settings
+from weft_grpckit.tokens import TokenSigner, TokenVerifier
+from weft_telemetry.logs import set_up_logging
+
+from weft_tools.builtin import BUILT_IN
+from weft_tools.clients import Sessions
+from weft_tools.domain.executor import Executor
+from weft_tools.domain.limits import Limits
+from weft_tools.domain.registry import Registry
+from weft_tools.plugins import load_plugins
+from weft_tools.schema import compile_schema
+from weft_tools.servicer import ToolServicer
+from weft_tools.settings import Settings, references_in
+
+
+async def compose(settings: Settings, program: Program) -> None:
+    key, limits = settings.token_key_bytes, limits_of(settings)
+    channel = await program.enter(open_channel(settings.threads_addresses))
+    registry = Registry([*BUILT_IN, *load_plugins(references_in(settings.tool_plugins))], compile_schema)
+    executor = Executor(registry, limits, detached_context)
+    program.on_drain(lambda: executor.close(drain_seconds(settings, limits)))
+    server = WeftServer(
+        inner_guards(TokenVerifier(key)), stopping=program.stopping, strict_reasons=settings.strict_reasons
+    )
+    sessions = Sessions(channel, TokenSigner(key), limits.patience)
+    servicer = ToolServicer(registry, executor, sessions, PageTokens(key))
+    server.register(tool_service_pb2_grpc.add_ToolServiceServicer_to_server, servicer)
+    await program.serve(server, settings.listen_address)
+
+
+def limits_of(settings: Settings) -> Limits:
+    lease = settings.tool_lease_seconds
+    return Limits(lease=lease, renew_interval=lease / 4, patience=settings.journal_patience_seconds)
+
+
+def drain_seconds(settings: Settings, limits: Limits) -> float:
+    """Return how long calls may go on when the service stops, so that stopping them still fits into the grace."""
+    return max(settings.stop_grace_seconds - 3.5 * limits.cancel_grace, 0.0)
+
+
+def detached_context() -> Context:
+    """Return the context of work that outlives its call: all of the call's but its deadline."""
+    context = copy_context()
+    context.run(without_deadline)
+    return context
+
+
+def main() -> None:
+    settings = load_settings(Settings)
+    set_up_logging("tools", settings.log_level)
+    run_program(lambda program: compose(settings, program), grace_seconds=settings.stop_grace_seconds)
