@@ -1,6 +1,7 @@
 """Hold modules and functions within the sizes that read well: 500 lines, 35 lines, 3 levels.
 
-A function that reads better long or deep says why behind its `def`: `# sizes: the reason`. Docstrings do not count.
+A function that reads better long or deep says why behind its `def`: `# sizes: the reason`. Docstrings do not count as
+lines, nor `with` as a level: it branches nowhere.
 """
 
 import ast
@@ -12,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 MODULE_LINES, FUNCTION_LINES, LEVELS = 500, 35, 3
 EXCUSE = "# sizes: "
-BLOCKS = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.Try, ast.TryStar, ast.Match)
+BLOCKS = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.Try, ast.TryStar, ast.Match)
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 

@@ -27,19 +27,19 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from weft.runs.v1 import run_pb2 as weft_dot_runs_dot_v1_dot_run__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18weft/runs/v1/event.proto\x12\x0cweft.runs.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16weft/runs/v1/run.proto\"\x9b\t\n\x08RunEvent\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0b\n\x03seq\x18\x02 \x01(\x03\x12\r\n\x05\x65poch\x18\x03 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\nrun_queued\x18\n \x01(\x0b\x32\x17.weft.runs.v1.RunQueuedH\x00\x12/\n\x0brun_started\x18\x0b \x01(\x0b\x32\x18.weft.runs.v1.RunStartedH\x00\x12/\n\x0brun_resumed\x18\x0c \x01(\x0b\x32\x18.weft.runs.v1.RunResumedH\x00\x12/\n\x0brun_waiting\x18\r \x01(\x0b\x32\x18.weft.runs.v1.RunWaitingH\x00\x12\x31\n\x0cstep_started\x18\x14 \x01(\x0b\x32\x19.weft.runs.v1.StepStartedH\x00\x12\x37\n\x0fmessage_started\x18\x15 \x01(\x0b\x32\x1c.weft.runs.v1.MessageStartedH\x00\x12\x33\n\rmessage_delta\x18\x16 \x01(\x0b\x32\x1a.weft.runs.v1.MessageDeltaH\x00\x12;\n\x11message_completed\x18\x17 \x01(\x0b\x32\x1e.weft.runs.v1.MessageCompletedH\x00\x12=\n\x12message_incomplete\x18\x18 \x01(\x0b\x32\x1f.weft.runs.v1.MessageIncompleteH\x00\x12;\n\x11message_discarded\x18\x19 \x01(\x0b\x32\x1e.weft.runs.v1.MessageDiscardedH\x00\x12\x35\n\x0etool_executing\x18\x1e \x01(\x0b\x32\x1b.weft.runs.v1.ToolExecutingH\x00\x12\x33\n\rtool_progress\x18\x1f \x01(\x0b\x32\x1a.weft.runs.v1.ToolProgressH\x00\x12\x35\n\x0etool_completed\x18  \x01(\x0b\x32\x1b.weft.runs.v1.ToolCompletedH\x00\x12/\n\x0btool_failed\x18! \x01(\x0b\x32\x18.weft.runs.v1.ToolFailedH\x00\x12\x33\n\rusage_updated\x18( \x01(\x0b\x32\x1a.weft.runs.v1.UsageUpdatedH\x00\x12\x33\n\rrun_succeeded\x18\x32 \x01(\x0b\x32\x1a.weft.runs.v1.RunSucceededH\x00\x12-\n\nrun_failed\x18\x33 \x01(\x0b\x32\x17.weft.runs.v1.RunFailedH\x00\x12\x33\n\rrun_cancelled\x18\x34 \x01(\x0b\x32\x1a.weft.runs.v1.RunCancelledH\x00\x12\x32\n\rrun_timed_out\x18\x35 \x01(\x0b\x32\x19.weft.runs.v1.RunTimedOutH\x00\x12\x35\n\x0erun_superseded\x18\x36 \x01(\x0b\x32\x1b.weft.runs.v1.RunSupersededH\x00\x42\t\n\x07payload\"2\n\tRunQueued\x12\x11\n\tthread_id\x18\x01 \x01(\t\x12\x12\n\nmessage_id\x18\x02 \x01(\t\"\x1d\n\nRunStarted\x12\x0f\n\x07\x61ttempt\x18\x01 \x01(\x05\"\x1d\n\nRunResumed\x12\x0f\n\x07\x61ttempt\x18\x01 \x01(\x05\"i\n\nRunWaiting\x12+\n\x06reason\x18\x01 \x01(\x0e\x32\x1b.weft.runs.v1.WaitingReason\x12.\n\nuntil_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"@\n\x0bStepStarted\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\x12\x12\n\nmessage_id\x18\x03 \x01(\t\"3\n\x0eMessageStarted\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\"N\n\x0cMessageDelta\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x0c\n\x04part\x18\x02 \x01(\x05\x12\x0e\n\x06offset\x18\x03 \x01(\x03\x12\x0c\n\x04text\x18\x04 \x01(\t\"&\n\x10MessageCompleted\x12\x12\n\nmessage_id\x18\x01 \x01(\t\"\'\n\x11MessageIncomplete\x12\x12\n\nmessage_id\x18\x01 \x01(\t\"&\n\x10MessageDiscarded\x12\x12\n\nmessage_id\x18\x01 \x01(\t\"c\n\rToolExecuting\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\r\n\x05index\x18\x02 \x01(\x05\x12\x0f\n\x07\x63\x61ll_id\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\x16\n\x0e\x61rguments_json\x18\x05 \x01(\t\"`\n\x0cToolProgress\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\r\n\x05index\x18\x02 \x01(\x05\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x15\n\x08\x66raction\x18\x04 \x01(\x01H\x00\x88\x01\x01\x42\x0b\n\t_fraction\"\xb3\x01\n\rToolCompleted\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\r\n\x05index\x18\x02 \x01(\x05\x12\x0f\n\x07\x63\x61ll_id\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x05 \x01(\t\x12\x14\n\x0cis_truncated\x18\x06 \x01(\x08\x12+\n\x08\x64uration\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\nmessage_id\x18\x08 \x01(\t\"\x9e\x01\n\nToolFailed\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\r\n\x05index\x18\x02 \x01(\x05\x12\x0f\n\x07\x63\x61ll_id\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12/\n\x06reason\x18\x05 \x01(\x0e\x32\x1f.weft.runs.v1.ToolFailureReason\x12\x0f\n\x07message\x18\x06 \x01(\t\x12\x12\n\nmessage_id\x18\x07 \x01(\t\"2\n\x0cUsageUpdated\x12\"\n\x05usage\x18\x01 \x01(\x0b\x32\x13.weft.runs.v1.Usage\"4\n\x0cRunSucceeded\x12$\n\x06\x66inish\x18\x01 \x01(\x0e\x32\x14.weft.runs.v1.Finish\"3\n\tRunFailed\x12&\n\x07\x66\x61ilure\x18\x01 \x01(\x0b\x32\x15.weft.runs.v1.Failure\"8\n\x0cRunCancelled\x12(\n\x05\x63\x61use\x18\x01 \x01(\x0e\x32\x19.weft.runs.v1.CancelCause\"8\n\x0bRunTimedOut\x12)\n\x05\x63\x61use\x18\x01 \x01(\x0e\x32\x1a.weft.runs.v1.TimeoutCause\")\n\rRunSuperseded\x12\x18\n\x10successor_run_id\x18\x01 \x01(\t*\x85\x03\n\x11ToolFailureReason\x12#\n\x1fTOOL_FAILURE_REASON_UNSPECIFIED\x10\x00\x12$\n TOOL_FAILURE_REASON_UNKNOWN_TOOL\x10\x01\x12\x1e\n\x1aTOOL_FAILURE_REASON_DENIED\x10\x02\x12)\n%TOOL_FAILURE_REASON_ARGUMENTS_INVALID\x10\x03\x12\x1e\n\x1aTOOL_FAILURE_REASON_FAILED\x10\x04\x12!\n\x1dTOOL_FAILURE_REASON_TIMED_OUT\x10\x05\x12!\n\x1dTOOL_FAILURE_REASON_CANCELLED\x10\x06\x12\'\n#TOOL_FAILURE_REASON_OUTCOME_UNKNOWN\x10\x07\x12#\n\x1fTOOL_FAILURE_REASON_UNAVAILABLE\x10\x08\x12&\n\"TOOL_FAILURE_REASON_TOO_MANY_CALLS\x10\t*\x8e\x01\n\x0b\x43\x61ncelCause\x12\x1c\n\x18\x43\x41NCEL_CAUSE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43\x41NCEL_CAUSE_REQUESTED\x10\x01\x12\x1f\n\x1b\x43\x41NCEL_CAUSE_THREAD_DELETED\x10\x02\x12$\n CANCEL_CAUSE_SUCCESSOR_CANCELLED\x10\x03*u\n\x0cTimeoutCause\x12\x1d\n\x19TIMEOUT_CAUSE_UNSPECIFIED\x10\x00\x12\x17\n\x13TIMEOUT_CAUSE_QUEUE\x10\x01\x12\x15\n\x11TIMEOUT_CAUSE_RUN\x10\x02\x12\x16\n\x12TIMEOUT_CAUSE_WAIT\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18weft/runs/v1/event.proto\x12\x0cweft.runs.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16weft/runs/v1/run.proto\"\x9b\t\n\x08RunEvent\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0b\n\x03seq\x18\x02 \x01(\x03\x12\r\n\x05\x65poch\x18\x03 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\nrun_queued\x18\n \x01(\x0b\x32\x17.weft.runs.v1.RunQueuedH\x00\x12/\n\x0brun_started\x18\x0b \x01(\x0b\x32\x18.weft.runs.v1.RunStartedH\x00\x12/\n\x0brun_resumed\x18\x0c \x01(\x0b\x32\x18.weft.runs.v1.RunResumedH\x00\x12/\n\x0brun_waiting\x18\r \x01(\x0b\x32\x18.weft.runs.v1.RunWaitingH\x00\x12\x31\n\x0cstep_started\x18\x14 \x01(\x0b\x32\x19.weft.runs.v1.StepStartedH\x00\x12\x37\n\x0fmessage_started\x18\x15 \x01(\x0b\x32\x1c.weft.runs.v1.MessageStartedH\x00\x12\x33\n\rmessage_delta\x18\x16 \x01(\x0b\x32\x1a.weft.runs.v1.MessageDeltaH\x00\x12;\n\x11message_completed\x18\x17 \x01(\x0b\x32\x1e.weft.runs.v1.MessageCompletedH\x00\x12=\n\x12message_incomplete\x18\x18 \x01(\x0b\x32\x1f.weft.runs.v1.MessageIncompleteH\x00\x12;\n\x11message_discarded\x18\x19 \x01(\x0b\x32\x1e.weft.runs.v1.MessageDiscardedH\x00\x12\x35\n\x0etool_executing\x18\x1e \x01(\x0b\x32\x1b.weft.runs.v1.ToolExecutingH\x00\x12\x33\n\rtool_progress\x18\x1f \x01(\x0b\x32\x1a.weft.runs.v1.ToolProgressH\x00\x12\x35\n\x0etool_completed\x18  \x01(\x0b\x32\x1b.weft.runs.v1.ToolCompletedH\x00\x12/\n\x0btool_failed\x18! \x01(\x0b\x32\x18.weft.runs.v1.ToolFailedH\x00\x12\x33\n\rusage_updated\x18( \x01(\x0b\x32\x1a.weft.runs.v1.UsageUpdatedH\x00\x12\x33\n\rrun_succeeded\x18\x32 \x01(\x0b\x32\x1a.weft.runs.v1.RunSucceededH\x00\x12-\n\nrun_failed\x18\x33 \x01(\x0b\x32\x17.weft.runs.v1.RunFailedH\x00\x12\x33\n\rrun_cancelled\x18\x34 \x01(\x0b\x32\x1a.weft.runs.v1.RunCancelledH\x00\x12\x32\n\rrun_timed_out\x18\x35 \x01(\x0b\x32\x19.weft.runs.v1.RunTimedOutH\x00\x12\x35\n\x0erun_superseded\x18\x36 \x01(\x0b\x32\x1b.weft.runs.v1.RunSupersededH\x00\x42\t\n\x07payload\"2\n\tRunQueued\x12\x11\n\tthread_id\x18\x01 \x01(\t\x12\x12\n\nmessage_id\x18\x02 \x01(\t\"\x1d\n\nRunStarted\x12\x0f\n\x07\x61ttempt\x18\x01 \x01(\x05\"\x1d\n\nRunResumed\x12\x0f\n\x07\x61ttempt\x18\x01 \x01(\x05\"h\n\nRunWaiting\x12+\n\x06reason\x18\x01 \x01(\x0e\x32\x1b.weft.runs.v1.WaitingReason\x12-\n\nwake_after\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"@\n\x0bStepStarted\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\x12\x12\n\nmessage_id\x18\x03 \x01(\t\"3\n\x0eMessageStarted\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\"N\n\x0cMessageDelta\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x0c\n\x04part\x18\x02 \x01(\x05\x12\x0e\n\x06offset\x18\x03 \x01(\x03\x12\x0c\n\x04text\x18\x04 \x01(\t\"&\n\x10MessageCompleted\x12\x12\n\nmessage_id\x18\x01 \x01(\t\"\'\n\x11MessageIncomplete\x12\x12\n\nmessage_id\x18\x01 \x01(\t\"&\n\x10MessageDiscarded\x12\x12\n\nmessage_id\x18\x01 \x01(\t\"c\n\rToolExecuting\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\r\n\x05index\x18\x02 \x01(\x05\x12\x0f\n\x07\x63\x61ll_id\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\x16\n\x0e\x61rguments_json\x18\x05 \x01(\t\"`\n\x0cToolProgress\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\r\n\x05index\x18\x02 \x01(\x05\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x15\n\x08\x66raction\x18\x04 \x01(\x01H\x00\x88\x01\x01\x42\x0b\n\t_fraction\"\xb3\x01\n\rToolCompleted\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\r\n\x05index\x18\x02 \x01(\x05\x12\x0f\n\x07\x63\x61ll_id\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x05 \x01(\t\x12\x14\n\x0cis_truncated\x18\x06 \x01(\x08\x12+\n\x08\x64uration\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\nmessage_id\x18\x08 \x01(\t\"\x9e\x01\n\nToolFailed\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\r\n\x05index\x18\x02 \x01(\x05\x12\x0f\n\x07\x63\x61ll_id\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12/\n\x06reason\x18\x05 \x01(\x0e\x32\x1f.weft.runs.v1.ToolFailureReason\x12\x0f\n\x07message\x18\x06 \x01(\t\x12\x12\n\nmessage_id\x18\x07 \x01(\t\"2\n\x0cUsageUpdated\x12\"\n\x05usage\x18\x01 \x01(\x0b\x32\x13.weft.runs.v1.Usage\"4\n\x0cRunSucceeded\x12$\n\x06\x66inish\x18\x01 \x01(\x0e\x32\x14.weft.runs.v1.Finish\"3\n\tRunFailed\x12&\n\x07\x66\x61ilure\x18\x01 \x01(\x0b\x32\x15.weft.runs.v1.Failure\"8\n\x0cRunCancelled\x12(\n\x05\x63\x61use\x18\x01 \x01(\x0e\x32\x19.weft.runs.v1.CancelCause\"8\n\x0bRunTimedOut\x12)\n\x05\x63\x61use\x18\x01 \x01(\x0e\x32\x1a.weft.runs.v1.TimeoutCause\")\n\rRunSuperseded\x12\x18\n\x10successor_run_id\x18\x01 \x01(\t*\x85\x03\n\x11ToolFailureReason\x12#\n\x1fTOOL_FAILURE_REASON_UNSPECIFIED\x10\x00\x12$\n TOOL_FAILURE_REASON_UNKNOWN_TOOL\x10\x01\x12\x1e\n\x1aTOOL_FAILURE_REASON_DENIED\x10\x02\x12)\n%TOOL_FAILURE_REASON_ARGUMENTS_INVALID\x10\x03\x12\x1e\n\x1aTOOL_FAILURE_REASON_FAILED\x10\x04\x12!\n\x1dTOOL_FAILURE_REASON_TIMED_OUT\x10\x05\x12!\n\x1dTOOL_FAILURE_REASON_CANCELLED\x10\x06\x12\'\n#TOOL_FAILURE_REASON_OUTCOME_UNKNOWN\x10\x07\x12#\n\x1fTOOL_FAILURE_REASON_UNAVAILABLE\x10\x08\x12&\n\"TOOL_FAILURE_REASON_TOO_MANY_CALLS\x10\t*\x8e\x01\n\x0b\x43\x61ncelCause\x12\x1c\n\x18\x43\x41NCEL_CAUSE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43\x41NCEL_CAUSE_REQUESTED\x10\x01\x12\x1f\n\x1b\x43\x41NCEL_CAUSE_THREAD_DELETED\x10\x02\x12$\n CANCEL_CAUSE_SUCCESSOR_CANCELLED\x10\x03*u\n\x0cTimeoutCause\x12\x1d\n\x19TIMEOUT_CAUSE_UNSPECIFIED\x10\x00\x12\x17\n\x13TIMEOUT_CAUSE_QUEUE\x10\x01\x12\x15\n\x11TIMEOUT_CAUSE_RUN\x10\x02\x12\x16\n\x12TIMEOUT_CAUSE_WAIT\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'weft.runs.v1.event_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TOOLFAILUREREASON']._serialized_start=2715
-  _globals['_TOOLFAILUREREASON']._serialized_end=3104
-  _globals['_CANCELCAUSE']._serialized_start=3107
-  _globals['_CANCELCAUSE']._serialized_end=3249
-  _globals['_TIMEOUTCAUSE']._serialized_start=3251
-  _globals['_TIMEOUTCAUSE']._serialized_end=3368
+  _globals['_TOOLFAILUREREASON']._serialized_start=2714
+  _globals['_TOOLFAILUREREASON']._serialized_end=3103
+  _globals['_CANCELCAUSE']._serialized_start=3106
+  _globals['_CANCELCAUSE']._serialized_end=3248
+  _globals['_TIMEOUTCAUSE']._serialized_start=3250
+  _globals['_TIMEOUTCAUSE']._serialized_end=3367
   _globals['_RUNEVENT']._serialized_start=132
   _globals['_RUNEVENT']._serialized_end=1311
   _globals['_RUNQUEUED']._serialized_start=1313
@@ -49,37 +49,37 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RUNRESUMED']._serialized_start=1396
   _globals['_RUNRESUMED']._serialized_end=1425
   _globals['_RUNWAITING']._serialized_start=1427
-  _globals['_RUNWAITING']._serialized_end=1532
-  _globals['_STEPSTARTED']._serialized_start=1534
-  _globals['_STEPSTARTED']._serialized_end=1598
-  _globals['_MESSAGESTARTED']._serialized_start=1600
-  _globals['_MESSAGESTARTED']._serialized_end=1651
-  _globals['_MESSAGEDELTA']._serialized_start=1653
-  _globals['_MESSAGEDELTA']._serialized_end=1731
-  _globals['_MESSAGECOMPLETED']._serialized_start=1733
-  _globals['_MESSAGECOMPLETED']._serialized_end=1771
-  _globals['_MESSAGEINCOMPLETE']._serialized_start=1773
-  _globals['_MESSAGEINCOMPLETE']._serialized_end=1812
-  _globals['_MESSAGEDISCARDED']._serialized_start=1814
-  _globals['_MESSAGEDISCARDED']._serialized_end=1852
-  _globals['_TOOLEXECUTING']._serialized_start=1854
-  _globals['_TOOLEXECUTING']._serialized_end=1953
-  _globals['_TOOLPROGRESS']._serialized_start=1955
-  _globals['_TOOLPROGRESS']._serialized_end=2051
-  _globals['_TOOLCOMPLETED']._serialized_start=2054
-  _globals['_TOOLCOMPLETED']._serialized_end=2233
-  _globals['_TOOLFAILED']._serialized_start=2236
-  _globals['_TOOLFAILED']._serialized_end=2394
-  _globals['_USAGEUPDATED']._serialized_start=2396
-  _globals['_USAGEUPDATED']._serialized_end=2446
-  _globals['_RUNSUCCEEDED']._serialized_start=2448
-  _globals['_RUNSUCCEEDED']._serialized_end=2500
-  _globals['_RUNFAILED']._serialized_start=2502
-  _globals['_RUNFAILED']._serialized_end=2553
-  _globals['_RUNCANCELLED']._serialized_start=2555
-  _globals['_RUNCANCELLED']._serialized_end=2611
-  _globals['_RUNTIMEDOUT']._serialized_start=2613
-  _globals['_RUNTIMEDOUT']._serialized_end=2669
-  _globals['_RUNSUPERSEDED']._serialized_start=2671
-  _globals['_RUNSUPERSEDED']._serialized_end=2712
+  _globals['_RUNWAITING']._serialized_end=1531
+  _globals['_STEPSTARTED']._serialized_start=1533
+  _globals['_STEPSTARTED']._serialized_end=1597
+  _globals['_MESSAGESTARTED']._serialized_start=1599
+  _globals['_MESSAGESTARTED']._serialized_end=1650
+  _globals['_MESSAGEDELTA']._serialized_start=1652
+  _globals['_MESSAGEDELTA']._serialized_end=1730
+  _globals['_MESSAGECOMPLETED']._serialized_start=1732
+  _globals['_MESSAGECOMPLETED']._serialized_end=1770
+  _globals['_MESSAGEINCOMPLETE']._serialized_start=1772
+  _globals['_MESSAGEINCOMPLETE']._serialized_end=1811
+  _globals['_MESSAGEDISCARDED']._serialized_start=1813
+  _globals['_MESSAGEDISCARDED']._serialized_end=1851
+  _globals['_TOOLEXECUTING']._serialized_start=1853
+  _globals['_TOOLEXECUTING']._serialized_end=1952
+  _globals['_TOOLPROGRESS']._serialized_start=1954
+  _globals['_TOOLPROGRESS']._serialized_end=2050
+  _globals['_TOOLCOMPLETED']._serialized_start=2053
+  _globals['_TOOLCOMPLETED']._serialized_end=2232
+  _globals['_TOOLFAILED']._serialized_start=2235
+  _globals['_TOOLFAILED']._serialized_end=2393
+  _globals['_USAGEUPDATED']._serialized_start=2395
+  _globals['_USAGEUPDATED']._serialized_end=2445
+  _globals['_RUNSUCCEEDED']._serialized_start=2447
+  _globals['_RUNSUCCEEDED']._serialized_end=2499
+  _globals['_RUNFAILED']._serialized_start=2501
+  _globals['_RUNFAILED']._serialized_end=2552
+  _globals['_RUNCANCELLED']._serialized_start=2554
+  _globals['_RUNCANCELLED']._serialized_end=2610
+  _globals['_RUNTIMEDOUT']._serialized_start=2612
+  _globals['_RUNTIMEDOUT']._serialized_end=2668
+  _globals['_RUNSUPERSEDED']._serialized_start=2670
+  _globals['_RUNSUPERSEDED']._serialized_end=2711
 # @@protoc_insertion_point(module_scope)

@@ -368,22 +368,22 @@ class RunWaiting(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     REASON_FIELD_NUMBER: _builtins.int
-    UNTIL_TIME_FIELD_NUMBER: _builtins.int
+    WAKE_AFTER_FIELD_NUMBER: _builtins.int
     reason: _run_pb2.WaitingReason.ValueType
     """What it waits for."""
     @_builtins.property
-    def until_time(self) -> _timestamp_pb2.Timestamp:
-        """When it goes on by itself."""
+    def wake_after(self) -> _duration_pb2.Duration:
+        """After how long it goes on by itself, counted from this event."""
 
     def __init__(
         self,
         *,
         reason: _run_pb2.WaitingReason.ValueType = ...,
-        until_time: _timestamp_pb2.Timestamp | None = ...,
+        wake_after: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["until_time", b"until_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["wake_after", b"wake_after"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "until_time", b"until_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "wake_after", b"wake_after"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
