@@ -1,0 +1,1 @@
+"""Documents: texts of a project that tools can search and read."""

@@ -1,0 +1,1 @@
+"""Projects: what threads, documents and tasks lie in."""

@@ -1,0 +1,1 @@
+"""Tasks: things to be done in a project."""

@@ -1,0 +1,1 @@
+"""Tenants, their limits and their API keys."""
