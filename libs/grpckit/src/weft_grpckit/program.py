@@ -3,13 +3,16 @@
 import asyncio
 import logging
 import signal
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 from weft_grpckit.server import WeftServer
 
 logger = logging.getLogger(__name__)
+
+_CANCELLATIONS: Final = 5
+_CLEAN_UP_SECONDS: Final = 1.0
 
 Opened = TypeVar("Opened")
 Drain = Callable[[], Awaitable[None]]
@@ -73,9 +76,7 @@ class Program:
         for drain in self._drains:
             await self._bounded(drain)
         await asyncio.gather(*(server.stop(self._grace_seconds) for server in self._servers))
-        for task in self._siblings:
-            task.cancel()
-        await asyncio.gather(*self._siblings, return_exceptions=True)
+        await end_tasks(self._siblings)
 
     async def _bounded(self, drain: Drain) -> None:
         try:
@@ -90,6 +91,20 @@ class Program:
         self._failure = task.exception() or RuntimeError(f"{task.get_name()} ended by itself")
         logger.error("%s failed; the process stops", task.get_name(), exc_info=self._failure)
         self.stopping.set()
+
+
+async def end_tasks(tasks: Collection[asyncio.Task[Any]]) -> None:
+    """Cancel tasks and wait for them; again where a library swallowed the first cancellation."""
+    for _ in range(_CANCELLATIONS):
+        pending = {task for task in tasks if not task.done()}
+        if not pending:
+            return
+        for task in pending:
+            task.cancel()
+        await asyncio.wait(pending, timeout=_CLEAN_UP_SECONDS)
+    for task in tasks:
+        if not task.done():
+            logger.error("%s does not end when it is cancelled", task.get_name())
 
 
 def run_program(compose: Callable[[Program], Awaitable[None]], *, grace_seconds: float = 10.0) -> NoReturn:
