@@ -88,7 +88,7 @@ def _lost_executions() -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class GrpcJournal:
-    stub: journal_grpc.ToolJournalServiceAsyncStub
+    stub: "journal_grpc.ToolJournalServiceAsyncStub"
     metadata: Callable[[], Metadata]
 
     async def begin(self, call: Call, digest: bytes, *, is_idempotent: bool, lease_seconds: float) -> Begun:
@@ -133,7 +133,7 @@ class GrpcJournal:
 
 @dataclass(frozen=True, slots=True)
 class GrpcDocuments:
-    stub: documents_grpc.DocumentServiceAsyncStub
+    stub: "documents_grpc.DocumentServiceAsyncStub"
     metadata: Callable[[], Metadata]
     patience_seconds: float
 
@@ -165,7 +165,7 @@ class GrpcDocuments:
 
 @dataclass(frozen=True, slots=True)
 class GrpcTasks:
-    stub: tasks_grpc.TaskServiceAsyncStub
+    stub: "tasks_grpc.TaskServiceAsyncStub"
     metadata: Callable[[], Metadata]
     patience_seconds: float
 
@@ -179,7 +179,7 @@ class GrpcTasks:
 
 @dataclass(frozen=True, slots=True)
 class GrpcRuns:
-    stub: run_service_pb2_grpc.RunServiceAsyncStub
+    stub: "run_service_pb2_grpc.RunServiceAsyncStub"
     metadata: Callable[[], Metadata]
 
     async def is_wanted(self, run_id: str) -> bool:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NoReturn
 
@@ -10,6 +11,7 @@ from weft_core.text import storable
 
 FIELD: Final = "arguments_json"
 MAX_VIOLATIONS: Final = 20
+MAX_DEPTH: Final = 100
 
 
 def parse_arguments(text: str) -> dict[str, Any]:
@@ -20,7 +22,7 @@ def parse_arguments(text: str) -> dict[str, Any]:
     if not text.strip():
         return {}
     try:
-        value = json.loads(text, parse_constant=_refuse_constant)
+        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
         cleaned = _cleaned(value)
     except RecursionError:
         raise arguments_invalid([FieldViolation(FIELD, "is nested too deeply")]) from None
@@ -48,18 +50,27 @@ def arguments_invalid(violations: Sequence[FieldViolation]) -> InvalidArgumentEr
     )
 
 
-def _cleaned(value: Any) -> Any:
+def _cleaned(value: Any, depth: int = 0) -> Any:
+    if depth > MAX_DEPTH:
+        raise RecursionError
     if isinstance(value, str):
         return storable(value)
     if isinstance(value, list):
-        return [_cleaned(each) for each in value]
+        return [_cleaned(each, depth + 1) for each in value]
     if isinstance(value, dict):
-        return {storable(key): _cleaned(each) for key, each in value.items()}
+        return {storable(key): _cleaned(each, depth + 1) for key, each in value.items()}
     return value
 
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON value")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{text[:20]} is too large a number")
+    return number
 
 
 def _kind(value: object) -> str:
