@@ -188,6 +188,16 @@ def test_nothing_outlives_a_kill_9(folder: Path, victims: list[str]) -> None:
         assert stack.is_ready("postgres")
 
 
+def test_nothing_is_left_when_a_member_died_just_before_the_end(folder: Path) -> None:
+    holder, members, supervisor = hold(folder)
+    os.kill(supervisor, signal.SIGSTOP)  # it finds the end of its client and of the member together
+    os.kill(members[-1], signal.SIGKILL)
+    wait_gone([members[-1]])
+    end(holder)
+    os.kill(supervisor, signal.SIGCONT)
+    wait_gone([*members, supervisor])
+
+
 def test_a_stack_starts_at_once_after_a_kill_9(folder: Path) -> None:
     holder, _, _ = hold(folder)
     holder.kill()

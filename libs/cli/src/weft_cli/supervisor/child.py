@@ -47,8 +47,9 @@ class Child:
         self.send(signal.SIGCONT)  # a paused program would never see it
 
     def send(self, number: int) -> None:
+        """Signal without looking: `Popen.send_signal` would take the status of an ended program away from the loop."""
         if self.process.returncode is None:
-            self.process.send_signal(number)
+            os.kill(self.process.pid, number)
 
     def sweep(self) -> None:
         """Kill what the ended program left in its process group."""
