@@ -1,0 +1,81 @@
+"""The run queue of threads."""
+
+import os
+import socket
+from collections.abc import Sequence
+
+import grpc
+from weft.runs.v1 import run_queue_service_pb2 as pb
+from weft.runs.v1 import run_queue_service_pb2_grpc as pb_grpc
+from weft.threads.v1 import message_pb2
+from weft_grpckit.tokens import token_metadata
+
+from weft_agent_runner.clients import convert, written
+from weft_agent_runner.clients.peer_errors import peer_errors
+from weft_agent_runner.domain.entry import Entry, EntryResult
+from weft_agent_runner.domain.model import ModelMessage
+from weft_agent_runner.domain.ports import BatchRefusedError, Heartbeat, Registration
+from weft_agent_runner.domain.run import ClaimedRun, RunKey
+
+_HEARTBEAT_SECONDS = 2.0
+_CALL_SECONDS = 5.0
+_CONTEXT_SECONDS = 30.0
+_CLAIM_LIMIT = 100  # of the contract
+
+
+class GrpcRunQueue:
+    def __init__(self, channel: grpc.aio.Channel, host: str = "") -> None:
+        self._stub = pb_grpc.RunQueueServiceStub(channel)
+        self._host = host or f"{socket.gethostname()} {os.getpid()}"
+
+    async def register(self) -> Registration:
+        with peer_errors():
+            response = await self._stub.RegisterRunner(pb.RegisterRunnerRequest(host=self._host), timeout=_CALL_SECONDS)
+        return Registration(
+            response.runner_id,
+            convert.seconds_of(response.lease),
+            convert.seconds_of(response.heartbeat_interval),
+        )
+
+    async def heartbeat(self, runner_id: str) -> Heartbeat:
+        request = pb.HeartbeatRequest(runner_id=runner_id)
+        with peer_errors():
+            response = await self._stub.Heartbeat(request, timeout=_HEARTBEAT_SECONDS)
+        return Heartbeat(
+            convert.seconds_of(response.lease), tuple(convert.owned_run(run) for run in response.owned_runs)
+        )
+
+    async def claim(self, runner_id: str, max_runs: int) -> Sequence[ClaimedRun]:
+        request = pb.ClaimRunsRequest(runner_id=runner_id, max_runs=min(max_runs, _CLAIM_LIMIT))
+        with peer_errors():
+            response = await self._stub.ClaimRuns(request, timeout=_CALL_SECONDS)
+        return [convert.claimed_run(run) for run in response.runs]
+
+    async def commit(self, runner_id: str, entries: Sequence[Entry]) -> Sequence[EntryResult]:
+        request = pb.CommitRequest(runner_id=runner_id, entries=[written.commit_entry(entry) for entry in entries])
+        with peer_errors():
+            try:
+                response = await self._stub.Commit(request, timeout=_CALL_SECONDS)
+            except grpc.aio.AioRpcError as error:
+                if error.code() is grpc.StatusCode.INVALID_ARGUMENT:
+                    raise BatchRefusedError(error.details() or "refused") from None
+                raise
+        return [convert.entry_result(result) for result in response.results]
+
+    async def release(self, runner_id: str, runs: Sequence[RunKey]) -> int:
+        request = pb.ReleaseRequest(runner_id=runner_id, runs=[written.owned_run(key) for key in runs])
+        with peer_errors():
+            response = await self._stub.Release(request, timeout=_CALL_SECONDS)
+        return response.released
+
+    async def read_context(self, run: ClaimedRun) -> tuple[ModelMessage, ...]:
+        request = pb.ReadContextRequest(run_id=run.key.run_id, epoch=run.key.epoch)
+        call = self._stub.ReadContext(request, timeout=_CONTEXT_SECONDS, metadata=token_metadata(run.token))
+        messages: list[message_pb2.ContextMessage] = []
+        try:
+            with peer_errors():
+                async for response in call:
+                    messages.extend(response.context)
+        finally:
+            call.cancel()
+        return convert.context(messages)

@@ -1,0 +1,56 @@
+"""How long this process may trust that it owns its runs."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from weft_agent_runner.domain.run import OwnedRun, RunKey
+
+
+class Lease:
+    """`margin_seconds` is kept back for clocks that run at different speeds and for calls already being started."""
+
+    def __init__(self, margin_seconds: float) -> None:
+        self._margin_seconds = margin_seconds
+        self._trusted_until = float("-inf")
+
+    def renew(self, sent_at: float, lease_seconds: float) -> None:
+        """Take in an answer to a request that was sent at `sent_at`: the lease was renewed then or later."""
+        self._trusted_until = max(self._trusted_until, sent_at + lease_seconds - self._margin_seconds)
+
+    def void(self) -> None:
+        self._trusted_until = float("-inf")
+
+    def trusted_for(self, now: float) -> float:
+        return self._trusted_until - now
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a heartbeat told about runs."""
+
+    to_stop: tuple[RunKey, ...] = ()
+    to_drop: tuple[RunKey, ...] = ()
+    to_release: tuple[RunKey, ...] = ()
+    unknown: frozenset[RunKey] = field(default_factory=frozenset)
+
+
+def compare(
+    owned: Iterable[OwnedRun],
+    held_before: frozenset[RunKey],
+    held_now: frozenset[RunKey],
+    unknown_before: frozenset[RunKey],
+) -> Findings:
+    """Compare what the queue says with what is in hand.
+
+    `held_before` was in hand when the heartbeat was sent: what of it is not owned has been taken over, or ended. What
+    is owned and not in hand was claimed by a call whose answer was lost; or the answer is still on its way, so it
+    is given back only when two heartbeats in a row name it.
+    """
+    runs = {run.key: run for run in owned}
+    unknown = frozenset(runs) - held_now - held_before
+    return Findings(
+        to_stop=tuple(key for key, run in runs.items() if run.is_stop_requested and key in held_now),
+        to_drop=tuple((held_before & held_now) - frozenset(runs)),
+        to_release=tuple(unknown & unknown_before),
+        unknown=unknown - unknown_before,
+    )

@@ -1,0 +1,53 @@
+"""What to do about a model call that failed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from weft_agent_runner.domain.entry import Fail, FailureReason, Park
+from weft_agent_runner.domain.model import ModelCallError, ModelFault
+
+MAX_WAIT_IN_PLACE_SECONDS = 60.0
+_FIRST_DELAY_SECONDS = 0.25
+_MAX_DELAY_SECONDS = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class TryAgain:
+    after_seconds: float
+
+
+def after_failure(
+    error: ModelCallError, *, tries: int, attempt: int, max_tries: int, random: Callable[[], float]
+) -> TryAgain | Park | Fail:
+    """`tries` counts those of this take-up of the run; `attempt` also those before, so that a provider which always
+    asks for a long pause does not park a run for ever."""
+    if not error.is_retryable or tries >= max_tries:
+        return failure_of(error)
+    asked = error.retry_after_seconds
+    if asked is None:
+        return TryAgain(backoff(tries, random))
+    if asked <= MAX_WAIT_IN_PLACE_SECONDS:
+        return TryAgain(max(asked, 0.0) + random() * _FIRST_DELAY_SECONDS)
+    return Park(asked) if attempt < max_tries else failure_of(error)
+
+
+def backoff(tries: int, random: Callable[[], float]) -> float:
+    """Return a pause before try `tries` + 1: half of it fixed, half by chance."""
+    ceiling = min(_MAX_DELAY_SECONDS, _FIRST_DELAY_SECONDS * 2.0 ** min(tries, 16))
+    return ceiling * (0.5 + random() / 2)
+
+
+def failure_of(error: ModelCallError) -> Fail:
+    return Fail(_reason(error), str(error)[:1000], error.status or 0)
+
+
+def _reason(error: ModelCallError) -> FailureReason:
+    if error.code == "context_length_exceeded":
+        return FailureReason.CONTEXT_TOO_LARGE
+    if error.status == 429:
+        return FailureReason.MODEL_RATE_LIMITED
+    if error.fault in (ModelFault.MALFORMED, ModelFault.TOO_LARGE):
+        return FailureReason.MODEL_ANSWER_INVALID
+    if error.fault in (ModelFault.STATUS, ModelFault.PROVIDER) and not error.is_retryable:
+        return FailureReason.MODEL_REFUSED
+    return FailureReason.MODEL_UNAVAILABLE

@@ -1,0 +1,38 @@
+"""Loads what a run's model calls need beside the conversation, once for each version of an agent."""
+
+from weft_agent_runner.cache import SingleFlightCache
+from weft_agent_runner.domain.agent import AgentVersion, Equipment
+from weft_agent_runner.domain.model import ToolSpec
+from weft_agent_runner.domain.ports import Agents, Tools
+from weft_agent_runner.domain.run import ClaimedRun
+from weft_agent_runner.workshop import patiently
+
+_VERSIONS = 1000
+# The tools service may be replaced by one whose tools say something else of themselves.
+_TOOLS_MAX_AGE_SECONDS = 60.0
+
+
+class CachingEquipper:
+    def __init__(self, agents: Agents, tools: Tools, default_model: str, patience_seconds: float = 15.0) -> None:
+        self._agents, self._tools = agents, tools
+        self._default_model, self._patience_seconds = default_model, patience_seconds
+        # Versions never change, so they are kept for ever; a version's id names its tenant's row and no other.
+        self._versions = SingleFlightCache[str, AgentVersion](_VERSIONS)
+        self._specs = SingleFlightCache[str, tuple[ToolSpec, ...]](_VERSIONS, _TOOLS_MAX_AGE_SECONDS)
+
+    async def equip(self, run: ClaimedRun) -> Equipment:
+        """Raises: PeerUnavailableError: threads or tools was away for too long."""
+        key = run.agent_version_id
+        agent = await patiently(
+            lambda: self._versions.get(key, lambda: self._agents.get_version(run)), run.remaining_seconds
+        )
+        specs: tuple[ToolSpec, ...] = ()
+        if agent.tools:
+            specs = await patiently(
+                lambda: self._specs.get(key, lambda: self._tools.list_specs(run, agent.tools)), self._patience_seconds
+            )
+        return Equipment(agent, agent.model or self._default_model, specs)
+
+    async def close(self) -> None:
+        await self._versions.close()
+        await self._specs.close()

@@ -1,0 +1,92 @@
+"""One model call with its tries: from a begun step to a message that is written."""
+
+import asyncio
+
+from weft_agent_runner.domain.agent import Equipment, context_bytes, model_request
+from weft_agent_runner.domain.book import Book
+from weft_agent_runner.domain.decisions import after_completion, begin_next, closing, cut_attempt, retry
+from weft_agent_runner.domain.entry import Fail, FailureReason, Park
+from weft_agent_runner.domain.model import ModelCallError, ModelCompletion
+from weft_agent_runner.domain.retries import TryAgain, after_failure
+from weft_agent_runner.domain.run import BegunStep
+from weft_agent_runner.lane import Line
+from weft_agent_runner.workshop import Workshop
+
+# The run's own deadline comes first, so that a call which is cut by it is no failure of the model.
+_BEYOND_DEADLINE_SECONDS = 5.0
+
+
+class ModelTurn:
+    def __init__(self, workshop: Workshop, book: Book, line: Line, equipment: Equipment, deadline: float) -> None:
+        self._shop, self._book, self._line = workshop, book, line
+        self._equipment, self._deadline = equipment, deadline
+
+    async def execute(self) -> None:
+        """Ask the model until a message of it is written, or the run is over."""
+        book, begin, tries = self._book, begin_next(self._book), 0
+        while not book.is_over:
+            if book.step is None:
+                await self._line.commit(begin)
+            step = _open_step(book)
+            if await self._fails_for_size():
+                return
+            try:
+                completion = await self._attempt(step)
+            except ModelCallError as error:
+                tries += 1
+                await self._after_failure(step, error, tries)
+                begin = retry(step)
+            else:
+                text = book.answer.text if book.answer is not None else ""
+                self._line.emit(book.end_call(completion.usage))
+                await self._line.commit(after_completion(self._equipment, step, text, completion))
+                return
+
+    async def _attempt(self, step: BegunStep) -> ModelCompletion:
+        await self._shop.trust.wait()
+        remaining = self._deadline - self._shop.clock.monotonic()
+        request = model_request(
+            self._equipment, tuple(self._book.conversation), step.step, remaining + _BEYOND_DEADLINE_SECONDS
+        )
+        answer = self._book.open_answer(step, request.model)
+        try:
+            async with self._shop.model.call(request) as call:
+                async for piece in call:
+                    self._line.emit(*answer.add(piece))
+                    if self._line.outbox.is_full:
+                        await self._line.room()
+                return call.completion
+        except asyncio.CancelledError:
+            self._book.model_closed_at = self._shop.clock.monotonic()
+            raise
+
+    async def _after_failure(self, step: BegunStep, error: ModelCallError, tries: int) -> None:
+        decision = after_failure(
+            error,
+            tries=tries,
+            attempt=step.attempt,
+            max_tries=self._equipment.agent.max_tries,
+            random=self._shop.random,
+        )
+        self._line.emit(self._book.end_call(None))
+        if isinstance(decision, Fail):
+            await self._line.commit(closing(self._book, decision, str(error), self._shop.clock.monotonic()))
+        elif isinstance(decision, Park):
+            await self._line.commit(cut_attempt(self._book, step, str(error), decision))
+        elif isinstance(decision, TryAgain):
+            await self._line.commit(cut_attempt(self._book, step, str(error)))
+            await asyncio.sleep(decision.after_seconds)
+
+    async def _fails_for_size(self) -> bool:
+        size, limit = context_bytes(tuple(self._book.conversation)), self._shop.limits.max_context_bytes
+        if size <= limit:
+            return False
+        failure = Fail(FailureReason.CONTEXT_TOO_LARGE, f"the context has {size} bytes; at most {limit} are taken")
+        await self._line.commit(closing(self._book, failure, failure.message, self._shop.clock.monotonic()))
+        return True
+
+
+def _open_step(book: Book) -> BegunStep:
+    if book.step is None:
+        raise RuntimeError("the queue began no step")
+    return book.step

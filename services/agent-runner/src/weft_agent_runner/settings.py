@@ -1,0 +1,24 @@
+"""What the environment says."""
+
+from pydantic import Field, SecretStr
+from weft_grpckit.settings import Addresses, ListenAddress, RedisUrl, ServerSettings
+
+
+class RunnerSettings(ServerSettings):
+    listen_address: ListenAddress = "127.0.0.1:7402"
+    redis_url: RedisUrl = "redis://127.0.0.1:7479/0"
+    threads_addresses: Addresses = "127.0.0.1:7401"
+    tools_addresses: Addresses = "127.0.0.1:7403"
+    # The provider: any endpoint that speaks the OpenAI protocol.
+    openai_base_url: str = Field("https://api.openai.com/v1", validation_alias="OPENAI_BASE_URL", pattern="^https?://")
+    openai_api_key: SecretStr = Field(SecretStr(""), validation_alias="OPENAI_API_KEY")
+    # The model of agents that name none.
+    model: str = Field("gpt-5-mini", min_length=1, max_length=500)
+    # Run slots. About what one core streams at 100 tokens a second each.
+    max_runs: int = Field(50, ge=1, le=1000)
+    # Characters of one run that may wait to be written before its model's stream is held up.
+    max_buffered: int = Field(1024 * 1024, ge=1024, le=64 * 1024 * 1024)
+    # Largest context of a run, in bytes: it is held in memory for as long as the run goes on.
+    max_context_bytes: int = Field(16 * 1024 * 1024, ge=1024)
+    # How long a tools service that is away is called again before the model is told so.
+    tools_patience_seconds: float = Field(15.0, ge=0, le=600)

@@ -1,0 +1,77 @@
+"""The tool calls of one model message: in parallel, their results written in the order of the calls."""
+
+import asyncio
+
+from weft_agent_runner.domain.agent import Equipment
+from weft_agent_runner.domain.book import Book
+from weft_agent_runner.domain.decisions import after_tool_results
+from weft_agent_runner.domain.events import ToolExecuting, ToolProgress
+from weft_agent_runner.domain.outcome import ToolFailed, ToolFailureReason, ToolOutcome, refused_before_start
+from weft_agent_runner.domain.ports import PeerUnavailableError
+from weft_agent_runner.domain.run import ClaimedRun, PlacedToolCall
+from weft_agent_runner.lane import Line
+from weft_agent_runner.workshop import Workshop, patiently
+
+
+class ToolTurn:
+    def __init__(self, workshop: Workshop, run: ClaimedRun, book: Book, line: Line, equipment: Equipment) -> None:
+        self._shop, self._run, self._book, self._line = workshop, run, book, line
+        self._max_calls = equipment.agent.max_tool_calls_per_turn
+
+    async def execute(self) -> None:
+        """Execute the calls that have no result yet, write the results, and begin the next model call."""
+        tasks = {asyncio.create_task(self._call(place)): place for place in self._book.calls}
+        waiting = set(tasks)
+        try:
+            while waiting:
+                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    self._book.outcomes[tasks[task].index] = task.result()
+                act = after_tool_results(self._book)
+                if act is not None:
+                    await self._line.commit(act)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _call(self, place: PlacedToolCall) -> ToolOutcome:
+        refused = refused_before_start(place, self._max_calls)
+        if refused is not None:
+            return refused
+        watch = _Watch(place, self._line)
+        try:
+            return await patiently(
+                lambda: self._try(place, watch), self._shop.limits.tools_patience_seconds, self._shop.random
+            )
+        except PeerUnavailableError:
+            return _unavailable(place, watch.has_begun)
+
+    async def _try(self, place: PlacedToolCall, watch: "_Watch") -> ToolOutcome:
+        await self._shop.trust.wait()
+        self._book.sent_calls.add(place.index)
+        return await self._shop.tools.execute(self._run, place, watch)
+
+
+class _Watch:
+    """Tells watchers of the run how a call goes."""
+
+    def __init__(self, place: PlacedToolCall, line: Line) -> None:
+        self._place, self._line = place, line
+        self.has_begun = False
+
+    def begun(self) -> None:
+        if not self.has_begun:  # a repeated call says it again
+            self.has_begun = True
+            self._line.emit(ToolExecuting(self._place))
+
+    def progress(self, message: str, fraction: float | None) -> None:
+        if not self._line.outbox.is_full:  # nothing depends on it: what cannot be kept is left out
+            self._line.emit(ToolProgress(self._place, message, fraction))
+
+
+def _unavailable(place: PlacedToolCall, has_begun: bool) -> ToolFailed:
+    if has_begun:
+        told = "the tools service went away during the call; whether the call took effect is unknown"
+        return ToolFailed(place, ToolFailureReason.OUTCOME_UNKNOWN, told, may_have_happened=True)
+    return ToolFailed(place, ToolFailureReason.UNAVAILABLE, "the tools service cannot be reached; the call never began")

@@ -1,0 +1,65 @@
+"""What all runs of a process share."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from random import random
+from typing import Protocol, TypeVar
+
+from weft_core.clock import Clock, SystemClock
+
+from weft_agent_runner.domain.agent import Equipment
+from weft_agent_runner.domain.model import Model
+from weft_agent_runner.domain.ports import PeerUnavailableError, RunQueue, Tools
+from weft_agent_runner.domain.retries import backoff
+from weft_agent_runner.domain.run import ClaimedRun
+
+T = TypeVar("T")
+
+
+class Trust(Protocol):
+    async def wait(self) -> None:
+        """Return when the lease can be trusted: only then may a model or tool call be started."""
+
+
+class Equipper(Protocol):
+    async def equip(self, run: ClaimedRun) -> Equipment: ...
+
+
+@dataclass(frozen=True, slots=True)
+class RunLimits:
+    """`tools_patience_seconds`: how long a tools service that is away is called again."""
+
+    max_context_bytes: int = 16 * 1024 * 1024
+    tools_patience_seconds: float = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    queue: RunQueue
+    model: Model
+    tools: Tools
+    equipper: Equipper
+    trust: Trust
+    limits: RunLimits = RunLimits()
+    clock: Clock = field(default_factory=SystemClock)
+    random: Callable[[], float] = random
+
+
+async def patiently(call: Callable[[], Awaitable[T]], seconds: float, random: Callable[[], float] = random) -> T:
+    """Call until the peer answers.
+
+    Raises: PeerUnavailableError: it did not for `seconds`.
+    """
+    loop = asyncio.get_running_loop()
+    give_up_at = loop.time() + seconds
+    tries = 0
+    while True:
+        try:
+            return await call()
+        except PeerUnavailableError:
+            pause = backoff(tries, random) / 2
+            tries = min(tries + 1, 3)
+            if loop.time() + pause >= give_up_at:
+                raise
+        await asyncio.sleep(pause)
