@@ -56,7 +56,7 @@ class Api:
     ) -> Answer:
         return await method(request, metadata=self._metadata, timeout=seconds)
 
-    async def watch(self, run_id: str, after_seq: int = 0) -> AsyncGenerator[RunEvent, None]:
+    async def watch(self, run_id: str, after_seq: int = 0) -> AsyncGenerator[RunEvent, None]:  # sizes: nested loops
         """Yield the events after `after_seq` until the terminal one, over lost connections. Close it if done early."""
         failures = 0
         while True:
