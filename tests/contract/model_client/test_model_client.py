@@ -137,6 +137,7 @@ async def test_surrogates_and_nul_are_mended(model: OpenAIModel) -> None:
         ("error=2,code=context_length_exceeded", ModelFault.PROVIDER, False),
         ("line=150000", ModelFault.TOO_LARGE, False),
         ("line=250000", ModelFault.TOO_LARGE, False),
+        ("status=307", ModelFault.STATUS, False),
         ("status=400", ModelFault.STATUS, False),
         ("status=401", ModelFault.STATUS, False),
         ("status=404", ModelFault.STATUS, False),
