@@ -164,6 +164,13 @@ def refused(reason: str, code: grpc.StatusCode | None = None) -> Iterator[Refusa
     assert (reason_of(caught.value), code) == (reason, code and caught.value.code()), caught.value.details()
 
 
+async def all_refused(reason: str, *calls: tuple[Any, Any]) -> None:
+    """Expect each method to refuse its request."""
+    for method, request in calls:
+        with refused(reason):
+            await method(request)
+
+
 def unknown_id(prefix: str) -> str:
     return format_id(prefix, uuid_utils.compat.uuid7())
 
@@ -173,7 +180,5 @@ def uuid_from(text: str) -> UUID:
 
 
 async def an_agent(client: Client, *tools: str, name: str = "Agent", **spec: Any) -> agent_pb2.Agent:
-    request = agent_service_pb2.CreateAgentRequest(
-        display_name=name, spec=agent_pb2.AgentSpec(tools=tools, **spec)
-    )
+    request = agent_service_pb2.CreateAgentRequest(display_name=name, spec=agent_pb2.AgentSpec(tools=tools, **spec))
     return (await client.agents.CreateAgent(request)).agent

@@ -3,7 +3,7 @@
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
-from threads_world import ThreadsWorld, an_agent, refused, unknown_id
+from threads_world import ThreadsWorld, all_refused, an_agent, refused, unknown_id
 from weft.agents.v1 import agent_pb2
 from weft.agents.v1 import agent_service_pb2 as pb
 from weft.runs.v1 import admission_service_pb2, run_pb2
@@ -22,7 +22,11 @@ async def test_agent_comes_back_with_every_limit_filled_in(world: ThreadsWorld) 
     assert list(read.spec.tools) == ["create_task", "read_document"]
     filled = read.spec.limits
     assert (filled.max_model_calls, filled.max_tool_calls_per_turn, filled.max_tries) == (2, 16, 3)
-    assert (filled.run_timeout.seconds, filled.queue_timeout.seconds, filled.model_call_timeout.seconds) == (7, 86400, 300)
+    assert (filled.run_timeout.seconds, filled.queue_timeout.seconds, filled.model_call_timeout.seconds) == (
+        7,
+        86400,
+        300,
+    )
     assert read.spec.busy_strategy == run_pb2.BUSY_STRATEGY_ENQUEUE
     assert (read.version_number, read.created_by) == (1, "key_test")
 
@@ -39,12 +43,19 @@ async def test_update_makes_a_new_version_and_leaves_the_old_one(world: ThreadsW
 
     new = (await client.agents.UpdateAgent(change)).agent
 
-    assert (new.version_number, new.spec.task_instructions, new.spec.model, list(new.spec.tools)) == (2, "new", "small", [])
+    assert (new.version_number, new.spec.task_instructions, new.spec.model, list(new.spec.tools)) == (
+        2,
+        "new",
+        "small",
+        [],
+    )
     old = (
         await client.agents.GetAgentVersion(pb.GetAgentVersionRequest(agent_version_id=agent.agent_version_id))
     ).agent_version
     assert (old.version_number, old.spec) == (1, agent.spec)
-    listed = (await client.agents.ListAgentVersions(pb.ListAgentVersionsRequest(agent_id=agent.agent_id))).agent_versions
+    listed = (
+        await client.agents.ListAgentVersions(pb.ListAgentVersionsRequest(agent_id=agent.agent_id))
+    ).agent_versions
     assert [each.version_number for each in listed] == [2, 1]
 
 
@@ -60,7 +71,8 @@ async def test_update_of_the_name_makes_no_version(world: ThreadsWorld) -> None:
 
 
 @pytest.mark.parametrize(
-    ("paths", "field"), [(["agent_id"], "update_mask"), (["spec.nothing"], "update_mask"), (["display_name"], "display_name")]
+    ("paths", "field"),
+    [(["agent_id"], "update_mask"), (["spec.nothing"], "update_mask"), (["display_name"], "display_name")],
 )
 async def test_update_is_refused_when_the_mask_does_not_fit(world: ThreadsWorld, paths: list[str], field: str) -> None:
     _, client = await world.tenant()
@@ -109,14 +121,13 @@ async def test_delete_hides_the_agent_and_keeps_its_versions(world: ThreadsWorld
     _, client = await world.tenant()
     agent = await an_agent(client)
     await client.agents.DeleteAgent(pb.DeleteAgentRequest(agent_id=agent.agent_id))
-    for call, request in (
+    await all_refused(
+        "AGENT_NOT_FOUND",
         (client.agents.GetAgent, pb.GetAgentRequest(agent_id=agent.agent_id)),
         (client.agents.DeleteAgent, pb.DeleteAgentRequest(agent_id=agent.agent_id)),
         (client.agents.UpdateAgent, pb.UpdateAgentRequest(agent_id=agent.agent_id, display_name="x")),
         (client.agents.ListAgentVersions, pb.ListAgentVersionsRequest(agent_id=agent.agent_id)),
-    ):
-        with refused("AGENT_NOT_FOUND"):
-            await call(request)  # type: ignore[operator]
+    )
     version = pb.GetAgentVersionRequest(agent_version_id=agent.agent_version_id)
     assert (await client.agents.GetAgentVersion(version)).agent_version.spec == agent.spec
 
@@ -142,7 +153,10 @@ async def test_delete_of_the_default_agent_is_refused_even_when_forced(world: Th
     [
         (agent_pb2.AgentSpec(tools=["a", "a"]), "spec.tools"),
         (agent_pb2.AgentSpec(tools=["no spaces"]), "spec.tools[0]"),
-        (agent_pb2.AgentSpec(model_parameters=agent_pb2.ModelParameters(temperature=3)), "spec.model_parameters.temperature"),
+        (
+            agent_pb2.AgentSpec(model_parameters=agent_pb2.ModelParameters(temperature=3)),
+            "spec.model_parameters.temperature",
+        ),
         (agent_pb2.AgentSpec(limits=agent_pb2.AgentLimits(max_tries=11)), "spec.limits.max_tries"),
         (agent_pb2.AgentSpec(limits=agent_pb2.AgentLimits(run_timeout=Duration())), "spec.limits.run_timeout"),
         (agent_pb2.AgentSpec(system_instructions="x" * 300_000), "spec.system_instructions"),

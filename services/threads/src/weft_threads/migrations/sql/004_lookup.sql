@@ -15,17 +15,23 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 $$;
 
 -- Passages of a project's documents by rank. Under row-level security the GIN index would not be used. The tenant is
--- the transaction's own. Any word may match; more and rarer ones rank higher.
+-- the transaction's own. Any word may match; passages with more of the words come first, then those in which they stand
+-- closer together: the rank is the number of words plus a density below 1.
 CREATE FUNCTION search_passages(p_project uuid, p_query text, p_limit int)
 RETURNS TABLE (document_id uuid, title text, index int, rank real, snippet text)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 #variable_conflict use_column
-DECLARE v_query tsquery := replace(plainto_tsquery('english', p_query)::text, '&', '|')::tsquery; v_tenant uuid := current_tenant();
+DECLARE
+  v_query tsquery := replace(plainto_tsquery('english', p_query)::text, '&', '|')::tsquery;
+  v_words tsquery[] := ARRAY(SELECT plainto_tsquery('simple', w)
+    FROM unnest(tsvector_to_array(to_tsvector('english', p_query))) w);
+  v_tenant uuid := current_tenant();
 BEGIN
   RETURN QUERY
     SELECT b.document_id, d.title, b.index, b.rank,
       ts_headline('english', b.text, v_query, 'MaxFragments=2, MaxWords=30, MinWords=10, StartSel="", StopSel=""')
-    FROM (SELECT p.document_id, p.index, p.text, ts_rank_cd(p.words, v_query, 1) AS rank FROM document_passages p
+    FROM (SELECT p.document_id, p.index, p.text, ts_rank_cd(p.words, v_query, 33)
+          + (SELECT count(*) FROM unnest(v_words) w WHERE p.words @@ w)::real AS rank FROM document_passages p
         WHERE p.tenant_id = v_tenant AND p.project_id = p_project AND p.words @@ v_query
         ORDER BY rank DESC, p.document_id, p.index LIMIT p_limit) b
     JOIN documents d ON d.tenant_id = v_tenant AND d.document_id = b.document_id
