@@ -32,7 +32,7 @@ ADD_MESSAGE = sa.text("""
   SELECT add_messages(r, ARRAY[(:message, :step, 'assistant', :content, true, NULL, NULL)::new_message], false)
   FROM runs r WHERE tenant_id = :tenant AND run_id = :run
 """)
-END = sa.text("SELECT (end_run(:tenant, :run, :asked, :payload)).*")
+END = sa.text("SELECT e.* FROM end_run(:tenant, :run, :asked, :payload) e")
 
 
 async def force_end(

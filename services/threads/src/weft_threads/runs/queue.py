@@ -15,6 +15,8 @@ from weft_threads.runs.context import transcript_of
 from weft_threads.runs.transcript import Transcript
 from weft_threads.store.database import Database, DriverConnection
 
+STALE_TRIES = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
@@ -68,7 +70,7 @@ class RunQueue:
         claimed: list[Claimed] = []
         while len(claimed) < max_runs:
             message_id = self._new_id()
-            row = await self._database.call_queue(_fetchrow, "SELECT * FROM claim_run($1, $2)", runner_id, message_id)
+            row = await self._database.call_queue(_claim, runner_id, message_id)
             if row["outcome"] != "claimed":
                 if not claimed:
                     _refuse(row["outcome"])
@@ -117,10 +119,15 @@ async def _execute(connection: DriverConnection, sql: str, *args: object) -> Non
     await connection.execute(sql, *args)
 
 
-async def _fetchrow(connection: DriverConnection, sql: str, *args: object) -> asyncpg.Record:
-    row = await connection.fetchrow(sql, *args)
-    assert row is not None
-    return row
+async def _claim(connection: DriverConnection, runner_id: UUID, message_id: UUID) -> asyncpg.Record:
+    """Claim, and again while the candidate turns out to be another's."""
+    tries = 0
+    while True:
+        tries += 1
+        row = await connection.fetchrow("SELECT * FROM claim_run($1, $2)", runner_id, message_id)
+        assert row is not None
+        if row["outcome"] != "stale" or tries == STALE_TRIES:
+            return row
 
 
 async def _fetchval(connection: DriverConnection, sql: str, *args: object) -> Any:

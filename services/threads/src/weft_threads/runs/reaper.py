@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -35,7 +35,8 @@ LOCK_THREAD = sa.text("SELECT FROM threads WHERE tenant_id = :tenant AND thread_
 # Looks again under the lock: another replica may have done it.
 IS_STILL_DUE = sa.text("""
   SELECT state FROM runs WHERE tenant_id = :tenant AND run_id = :run AND state = :state
-    AND (deadline_time < weft_now() OR cancel_time < weft_now() - :grace) FOR NO KEY UPDATE
+    AND (deadline_time < weft_now() OR (cancel_time IS NOT NULL AND owner IS NULL)
+      OR cancel_time < weft_now() - CAST(:grace AS interval)) FOR NO KEY UPDATE
 """)
 SET_HEAD = sa.text("SELECT set_head(:tenant, :thread)")
 WAKE = sa.text("SELECT wake_run(:tenant, :thread, :run)")
@@ -46,31 +47,27 @@ class Reaper:
         self._database, self._announcer, self._lease = database, announcer, lease
 
     async def run(self) -> None:
-        """Reap until cancelled. A failing round is logged and repeated: the database may be away."""
-        loop = asyncio.get_running_loop()
-        next_purge = loop.time() + PURGE_SECONDS
-        while True:
-            try:
-                await self.reap()
-                if loop.time() >= next_purge:
-                    next_purge = loop.time() + PURGE_SECONDS
-                    await self._database.call_queue(_fetchval, "SELECT purge($1)", BATCH * 10)
-            except (WeftError, OSError, TimeoutError) as error:
-                log.warning("reaping failed, will be repeated: %s", error)
-            except Exception:
-                log.exception("reaping failed, will be repeated")
-            await asyncio.sleep(INTERVAL_SECONDS)
+        """Reap until cancelled. The stamp has a task of its own: slow work must not look like an outage."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_repeatedly(self.stamp, INTERVAL_SECONDS))
+            group.create_task(_repeatedly(self.reap, INTERVAL_SECONDS))
+            group.create_task(_repeatedly(self._purge, PURGE_SECONDS))
+
+    async def stamp(self) -> None:
+        """Say that somebody looks after the leases."""
+        await self._database.call_queue(_fetchval, "SELECT stamp_reaper($1)", self._lease)
 
     async def reap(self) -> None:
-        """Stamp the row, do what is due, ring for what could be claimed."""
-        due = await self._database.call_queue(_stamp_and_look, self._lease, STOP_GRACE)
-        for row in due:
-            if row["duty"] == "wake":
-                await self._wake(row)
-            else:
-                await self._end(row)
-        claimable = await self._database.call_queue(_fetchval, "SELECT claimable_runs($1)", BATCH)
-        self._announcer.ready(claimable)
+        """Do what is due, and ring for what could be claimed. What fails does not hold up the rest."""
+        for row in await self._database.call_queue(_due, STOP_GRACE):
+            try:
+                await (self._wake(row) if row["duty"] == "wake" else self._end(row))
+            except Exception:
+                log.exception("reaping %s failed, will be repeated", row["run_id"])
+        self._announcer.ready(await self._database.call_queue(_fetchval, "SELECT claimable_runs($1)", BATCH))
+
+    async def _purge(self) -> None:
+        await self._database.call_queue(_fetchval, "SELECT purge($1)", BATCH * 10)
 
     async def _wake(self, row: asyncpg.Record) -> None:
         async def work(connection: AsyncConnection) -> bool:
@@ -99,8 +96,19 @@ def _keys(row: asyncpg.Record) -> dict[str, UUID]:
     return {"tenant": row["tenant_id"], "thread": row["thread_id"], "run": row["run_id"]}
 
 
-async def _stamp_and_look(connection: DriverConnection, lease: timedelta, grace: timedelta) -> list[asyncpg.Record]:
-    await connection.execute("SELECT stamp_reaper($1)", lease)
+async def _repeatedly(work: Callable[[], Awaitable[None]], seconds: float) -> None:
+    """Do the work again and again. A failing round is logged and repeated: the database may be away."""
+    while True:
+        try:
+            await work()
+        except WeftError as error:
+            log.warning("%s failed, will be repeated: %s", work.__name__, error)
+        except Exception:
+            log.exception("%s failed, will be repeated", work.__name__)
+        await asyncio.sleep(seconds)
+
+
+async def _due(connection: DriverConnection, grace: timedelta) -> list[asyncpg.Record]:
     return await connection.fetch("SELECT * FROM due_runs($1, $2)", grace, BATCH)
 
 

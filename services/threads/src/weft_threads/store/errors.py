@@ -81,7 +81,7 @@ def translate(error: Exception) -> Exception:
     if isinstance(cause, WeftError):
         return cause
     if isinstance(cause, asyncpg.PostgresError) and cause.sqlstate == "WF001":
-        return refusal(str(cause), cause.detail or "")
+        return refusal(cause.args[0], cause.detail or "")
     if isinstance(cause, TRANSIENT):
         return UnavailableError(
             "DATABASE_UNAVAILABLE", "too many conflicting changes; try again", retry_after_seconds=RETRY_SECONDS

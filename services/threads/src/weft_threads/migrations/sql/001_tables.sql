@@ -219,17 +219,22 @@ CREATE TABLE runs (
   FOREIGN KEY (tenant_id, agent_version_id) REFERENCES agent_versions,
   CHECK ((state IN ('succeeded', 'failed', 'cancelled', 'timed_out', 'superseded')) = (end_time IS NOT NULL)),
   CHECK (state = 'running' OR owner IS NULL),
-  CHECK (state = 'queued' OR ready_time IS NULL),
+  -- Claimable: the head of its thread, or a run that a runner gave back.
+  CHECK (ready_time IS NULL OR state = 'queued' OR (state = 'running' AND owner IS NULL)),
+  CHECK (deadline_time IS NULL OR end_time IS NULL),
+  CHECK (wake_time IS NULL OR state = 'waiting'),
   CHECK (state <> 'superseded' OR superseded_by IS NOT NULL)
 ) WITH (fillfactor = 60);  -- last_seq is in no index, so that appending events rewrites none
 -- A thread has at most one active run.
 CREATE UNIQUE INDEX one_active_run ON runs (tenant_id, thread_id) WHERE state IN ('running', 'waiting');
 CREATE INDEX runs_queued ON runs (tenant_id, thread_id, turn) WHERE state = 'queued';
-CREATE INDEX runs_ready ON runs (ready_time) WHERE state = 'queued' AND ready_time IS NOT NULL;
-CREATE INDEX runs_owned ON runs (owner) WHERE state = 'running';
-CREATE INDEX runs_due ON runs (deadline_time) WHERE state IN ('queued', 'running', 'waiting');
-CREATE INDEX runs_to_wake ON runs (wake_time) WHERE state = 'waiting';
-CREATE INDEX runs_to_stop ON runs (cancel_time) WHERE state = 'running' AND cancel_time IS NOT NULL;
+-- The predicates below name no state, and neither do the queries that use them (the CHECKs imply it): otherwise every
+-- index with a state would serve every query, and with old statistics the planner walks the wrong one.
+CREATE INDEX runs_ready ON runs (ready_time) WHERE ready_time IS NOT NULL;
+CREATE INDEX runs_owned ON runs (owner) WHERE owner IS NOT NULL;
+CREATE INDEX runs_due ON runs (deadline_time) WHERE deadline_time IS NOT NULL;
+CREATE INDEX runs_to_wake ON runs (wake_time) WHERE wake_time IS NOT NULL;
+CREATE INDEX runs_to_stop ON runs (cancel_time) WHERE cancel_time IS NOT NULL AND end_time IS NULL;
 CREATE INDEX runs_by_agent ON runs (tenant_id, agent_id, run_id);
 
 -- What was said. A message's place is (turn, index): an order by arrival would put two questions before one answer.
@@ -320,6 +325,8 @@ CREATE UNIQUE INDEX one_started_step ON run_steps (tenant_id, run_id) WHERE stat
 -- Idempotency. A row without a run is a tombstone: a cancel came before its request.
 CREATE TABLE requests (
   tenant_id uuid NOT NULL REFERENCES tenants,
+  -- Methods of one family share keys: 'run' is InitiateAgent and CancelRun.
+  family text NOT NULL DEFAULT 'run',
   request_id text NOT NULL,
   digest bytea,
   run_id uuid,
@@ -330,10 +337,11 @@ CREATE TABLE requests (
   queue_position int,
   is_merged boolean,
   create_time timestamptz NOT NULL DEFAULT weft_now(),
-  PRIMARY KEY (tenant_id, request_id),
+  PRIMARY KEY (tenant_id, family, request_id),
   CHECK ((digest IS NULL) = (run_id IS NULL))
 );
 CREATE INDEX requests_by_run ON requests (tenant_id, run_id);
+CREATE INDEX requests_by_age ON requests (create_time);
 
 -- The journal of tool calls, and their audit: one row for each call, allowed or denied.
 CREATE TABLE tool_executions (

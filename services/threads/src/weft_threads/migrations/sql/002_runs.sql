@@ -100,7 +100,7 @@ BEGIN
 END $$;
 
 -- What a run that somebody wants to end really becomes: deleted, superseded, cancelled, asked. A run whose successor
--- was cancelled is cancelled with it.
+-- ended without a chance to answer is cancelled with it.
 CREATE FUNCTION outcome_of(p_run runs, p_asked text, OUT state text, OUT cause int) LANGUAGE plpgsql STABLE AS $$
 DECLARE v_state text;
 BEGIN
@@ -109,7 +109,7 @@ BEGIN
     state := 'cancelled'; cause := 2;
   ELSIF p_run.superseded_by IS NOT NULL THEN
     SELECT r.state INTO v_state FROM runs r WHERE tenant_id = p_run.tenant_id AND run_id = p_run.superseded_by;
-    IF v_state = 'cancelled' THEN
+    IF v_state IN ('cancelled', 'timed_out') THEN
       state := 'cancelled'; cause := 3;
     ELSE
       state := 'superseded';
@@ -126,7 +126,7 @@ END $$;
 -- made here: only here is it known which one. Returns NULL when the run has ended before.
 CREATE FUNCTION end_run(p_tenant uuid, p_run uuid, p_asked text, p_payload bytea DEFAULT '', p_finish text DEFAULT NULL,
   p_failure bytea DEFAULT NULL) RETURNS logged LANGUAGE plpgsql AS $$
-DECLARE r runs; v_state text; v_cause int; v logged; v_payload bytea;
+DECLARE r runs; v_state text; v_cause int; v logged; v_payload bytea; v_cut int;
 BEGIN
   SELECT * INTO r FROM runs WHERE tenant_id = p_tenant AND run_id = p_run FOR NO KEY UPDATE;
   IF r.end_time IS NOT NULL THEN
@@ -137,13 +137,14 @@ BEGIN
     WHEN 'cancelled' THEN pb_int(1, v_cause)                             -- RunCancelled.cause
     WHEN 'superseded' THEN pb_text(1, id_text('run', r.superseded_by))   -- RunSuperseded.successor_run_id
     ELSE p_payload END;
+  UPDATE run_steps SET state = 'cut', end_time = weft_now()
+    WHERE tenant_id = p_tenant AND run_id = p_run AND state = 'started';
+  GET DIAGNOSTICS v_cut = ROW_COUNT;
   UPDATE runs SET state = v_state, end_time = weft_now(), owner = NULL, ready_time = NULL, deadline_time = NULL,
-      wake_time = NULL, waiting_reason = NULL,
+      wake_time = NULL, waiting_reason = NULL, unmetered_model_calls = unmetered_model_calls + v_cut,
       finish = CASE v_state WHEN 'succeeded' THEN p_finish END,
       failure = CASE v_state WHEN 'failed' THEN p_failure END
     WHERE tenant_id = p_tenant AND run_id = p_run;
-  UPDATE run_steps SET state = 'cut', end_time = weft_now()
-    WHERE tenant_id = p_tenant AND run_id = p_run AND state = 'started';
   v := write_event(p_tenant, p_run, 'run.' || v_state, v_payload, true);
   PERFORM write_thread_event(p_tenant, r.thread_id, 'run.ended', p_run, NULL, v.seq);
   RETURN v;
@@ -191,7 +192,7 @@ BEGIN
     INSERT INTO requests (tenant_id, request_id, digest, run_id) VALUES (p_tenant, p_request_id, p_digest, p_run)
       ON CONFLICT DO NOTHING;
     IF NOT FOUND THEN
-      SELECT * INTO q FROM requests WHERE tenant_id = p_tenant AND request_id = p_request_id;
+      SELECT * INTO q FROM requests WHERE tenant_id = p_tenant AND family = 'run' AND request_id = p_request_id;
       IF q.run_id IS NULL THEN
         PERFORM refuse('REQUEST_CANCELLED');
       ELSIF q.digest <> p_digest THEN
@@ -218,10 +219,6 @@ BEGIN
       AND g.delete_time IS NULL;
   IF NOT FOUND THEN
     PERFORM refuse('AGENT_NOT_FOUND');
-  END IF;
-  IF (SELECT count(*) FROM (SELECT FROM runs WHERE tenant_id = p_tenant AND state IN ('running', 'waiting')
-      LIMIT t.max_active_runs) x) >= t.max_active_runs THEN
-    PERFORM refuse('ACTIVE_RUN_LIMIT', t.max_active_runs::text);
   END IF;
 
   IF p_thread IS NULL THEN
@@ -255,6 +252,10 @@ BEGIN
   END IF;
 
   queue_position := v_queued + (v_busy IS NOT NULL)::int;
+  IF queue_position = 0 AND (SELECT count(*) FROM (SELECT FROM runs WHERE tenant_id = p_tenant
+      AND state IN ('running', 'waiting') LIMIT t.max_active_runs) x) >= t.max_active_runs THEN
+    PERFORM refuse('ACTIVE_RUN_LIMIT', t.max_active_runs::text);  -- a busy thread adds no active run
+  END IF;
   INSERT INTO messages (tenant_id, message_id, thread_id, turn, index, role, content, created_by, create_time)
     VALUES (p_tenant, p_message, th.thread_id, th.last_turn, 0, 'user', p_content, p_principal, v_now);
   INSERT INTO runs (tenant_id, run_id, thread_id, project_id, agent_id, agent_version_id, request_id, turn, last_seq,
@@ -283,7 +284,7 @@ BEGIN
   IF p_request_id IS NOT NULL THEN
     UPDATE requests SET thread_id = th.thread_id, project_id = th.project_id, agent_id = a.agent_id,
         message_id = p_message, queue_position = initiate_run.queue_position, is_merged = initiate_run.is_merged
-      WHERE tenant_id = p_tenant AND request_id = p_request_id;
+      WHERE tenant_id = p_tenant AND family = 'run' AND request_id = p_request_id;
   END IF;
 END $$;
 
@@ -322,7 +323,7 @@ BEGIN
   PERFORM set_config('weft.tenant', p_tenant::text, true);
   -- Waits for an initiate of this key that is under way.
   INSERT INTO requests (tenant_id, request_id) VALUES (p_tenant, p_request_id) ON CONFLICT DO NOTHING;
-  SELECT q.run_id INTO run_id FROM requests q WHERE tenant_id = p_tenant AND request_id = p_request_id;
+  SELECT q.run_id INTO run_id FROM requests q WHERE tenant_id = p_tenant AND family = 'run' AND request_id = p_request_id;
   is_tombstone := run_id IS NULL;
 END $$;
 

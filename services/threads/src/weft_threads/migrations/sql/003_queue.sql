@@ -16,7 +16,7 @@ END $$;
 CREATE FUNCTION owned_runs(p_runner uuid)
 RETURNS TABLE (tenant_id uuid, run_id uuid, epoch bigint, stop_requested boolean)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp
-AS $$ SELECT tenant_id, run_id, epoch, cancel_time IS NOT NULL FROM runs WHERE owner = p_runner AND state = 'running' $$;
+AS $$ SELECT tenant_id, run_id, epoch, cancel_time IS NOT NULL FROM runs WHERE owner = p_runner $$;
 
 -- A message as the context needs it.
 CREATE TYPE context_row AS (
@@ -71,19 +71,15 @@ BEGIN
     pb_int(1, p_step) || pb_int(2, p_attempt) || pb_text(3, id_text('msg', p_message)));  -- StepStarted
 END $$;
 
--- A candidate for a claim: the oldest ready head, or a run whose runner is gone. Its thread row is locked.
+-- A candidate for a claim: a run whose runner is gone, or the oldest ready one. Its thread row is locked.
 CREATE FUNCTION lock_candidate(OUT tenant_id uuid, OUT run_id uuid) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE v_now timestamptz := weft_now(); v_reclaim boolean;
 BEGIN
   SELECT stamp_time > v_now - interval '1 second' AND reclaim_time <= v_now INTO v_reclaim FROM reaper;
-  SELECT r.tenant_id, r.run_id INTO tenant_id, run_id FROM runs r
-    JOIN threads t ON t.tenant_id = r.tenant_id AND t.thread_id = r.thread_id
-    WHERE r.state = 'running' AND r.owner IS NULL
-    LIMIT 1 FOR NO KEY UPDATE OF t SKIP LOCKED;
-  IF run_id IS NULL AND v_reclaim THEN
+  IF v_reclaim THEN
     SELECT r.tenant_id, r.run_id INTO tenant_id, run_id FROM runners o
-      JOIN runs r ON r.owner = o.runner_id AND r.state = 'running'
+      JOIN runs r ON r.owner = o.runner_id
       JOIN threads t ON t.tenant_id = r.tenant_id AND t.thread_id = r.thread_id
       WHERE o.lease_expire_time < v_now
       LIMIT 1 FOR NO KEY UPDATE OF t SKIP LOCKED;
@@ -91,21 +87,20 @@ BEGIN
   IF run_id IS NULL THEN
     SELECT r.tenant_id, r.run_id INTO tenant_id, run_id FROM runs r
       JOIN threads t ON t.tenant_id = r.tenant_id AND t.thread_id = r.thread_id
-      WHERE r.state = 'queued' AND r.ready_time <= v_now
+      WHERE r.ready_time <= v_now
       ORDER BY r.ready_time LIMIT 1 FOR NO KEY UPDATE OF t SKIP LOCKED;
   END IF;
 END $$;
 
--- Lock the candidate's row and look again: what was read before the thread was locked may be old. NULL when it is.
+-- Lock the candidate's row and look again: what was read before the thread was locked may be old. NULL when it is, or
+-- when somebody appends to it at this moment: waiting for that row could deadlock with a batch of appends.
 CREATE FUNCTION lock_claimable(p_tenant uuid, p_run uuid) RETURNS runs LANGUAGE plpgsql AS $$
 DECLARE r runs; v_now timestamptz := weft_now();
 BEGIN
-  SELECT * INTO r FROM runs WHERE tenant_id = p_tenant AND run_id = p_run FOR NO KEY UPDATE;
-  IF r.state = 'queued' AND r.ready_time <= v_now THEN
+  SELECT * INTO r FROM runs WHERE tenant_id = p_tenant AND run_id = p_run FOR NO KEY UPDATE SKIP LOCKED;
+  IF r.ready_time <= v_now THEN
     RETURN r;
-  ELSIF r.state = 'running' AND r.owner IS NULL THEN
-    RETURN r;
-  ELSIF r.state = 'running' THEN
+  ELSIF r.owner IS NOT NULL THEN
     PERFORM FROM runners WHERE runner_id = r.owner AND lease_expire_time >= v_now;
     IF NOT FOUND THEN
       RETURN r;
@@ -115,12 +110,12 @@ BEGIN
 END $$;
 
 -- Take up one run for a runner whose lease lives. p_message is the id for the message of the step that this begins.
--- `outcome`: claimed, none, unknown_runner, lease_expired.
+-- `outcome`: claimed; none; stale: ask again, in a new transaction that holds no locks; unknown_runner; lease_expired.
 CREATE FUNCTION claim_run(p_runner uuid, p_message uuid, OUT outcome text, OUT run runs, OUT events logged[],
   OUT finished_steps int, OUT begun_step int, OUT begun_attempt int, OUT messages context_row[], OUT runs context_run[])
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 #variable_conflict use_column
-DECLARE c record; r runs; s run_steps; v_lease timestamptz; v_now timestamptz; v_previous text; v_tries int := 0;
+DECLARE c record; r runs; s run_steps; v_lease timestamptz; v_now timestamptz;
 BEGIN
   events := '{}'; outcome := 'none';
   SELECT lease_expire_time INTO v_lease FROM runners WHERE runner_id = p_runner;
@@ -129,20 +124,15 @@ BEGIN
   ELSIF v_lease <= weft_now() THEN
     outcome := 'lease_expired'; RETURN;
   END IF;
-  LOOP
-    SELECT * INTO c FROM lock_candidate();
-    IF c.run_id IS NULL THEN
-      RETURN;
-    END IF;
-    r := lock_claimable(c.tenant_id, c.run_id);
-    EXIT WHEN r.run_id IS NOT NULL;
-    v_tries := v_tries + 1;
-    IF v_tries >= 5 THEN
-      RETURN;
-    END IF;
-  END LOOP;
+  SELECT * INTO c FROM lock_candidate();
+  IF c.run_id IS NULL THEN
+    RETURN;
+  END IF;
+  r := lock_claimable(c.tenant_id, c.run_id);
+  IF r.run_id IS NULL THEN
+    outcome := 'stale'; RETURN;
+  END IF;
   v_now := weft_now();
-  v_previous := r.state;
   UPDATE runs SET state = 'running', owner = p_runner, epoch = epoch + 1, attempt = attempt + 1, ready_time = NULL,
       wake_time = NULL, start_time = coalesce(start_time, v_now),
       deadline_time = CASE WHEN r.state = 'running' THEN deadline_time
@@ -165,7 +155,8 @@ BEGIN
       pb_text(1, id_text('msg', s.message_id)));
     UPDATE runs SET unmetered_model_calls = unmetered_model_calls + 1 WHERE tenant_id = r.tenant_id AND run_id = r.run_id;
   END IF;
-  IF s.state IS DISTINCT FROM 'succeeded' THEN  -- after a succeeded step its tool calls come first
+  -- After a succeeded step its tool calls come first. A run that is to stop begins nothing.
+  IF s.state IS DISTINCT FROM 'succeeded' AND r.cancel_time IS NULL THEN
     begun_step := coalesce(s.step, 1); begun_attempt := coalesce(s.attempt, 0) + 1;
     events := events || begin_step(r, begun_step, begun_attempt, p_message);
   END IF;
@@ -195,7 +186,13 @@ BEGIN
     WHERE tenant_id = p_run.tenant_id AND run_id = p_run.run_id AND step = p_end.step AND attempt = p_end.attempt
       AND state = 'started' RETURNING message_id INTO v_message;
   IF NOT FOUND THEN
-    RAISE EXCEPTION USING ERRCODE = 'WF002', MESSAGE = format('step %s.%s is not started', p_end.step, p_end.attempt);
+    -- The same entry again, when it had written no event that would have moved the seq.
+    PERFORM FROM run_steps WHERE tenant_id = p_run.tenant_id AND run_id = p_run.run_id AND step = p_end.step
+      AND attempt = p_end.attempt AND epoch = p_run.epoch;
+    IF FOUND THEN
+      RETURN '{}';
+    END IF;
+    RAISE EXCEPTION USING ERRCODE = 'WF002', MESSAGE = format('step %s.%s was never begun', p_end.step, p_end.attempt);
   END IF;
   UPDATE runs SET input_tokens = input_tokens + coalesce(p_end.input_tokens, 0),
       output_tokens = output_tokens + coalesce(p_end.output_tokens, 0),
@@ -270,7 +267,9 @@ BEGIN
     IF p_to.model_closed_ago IS NOT NULL THEN
       UPDATE runs SET model_closed_time = weft_now() - p_to.model_closed_ago WHERE tenant_id = p_tenant AND run_id = p_run;
     END IF;
-    IF p_to.asked = 'waiting' AND r.cancel_time IS NULL THEN
+    IF p_to.asked = 'cancelled' AND r.cancel_time IS NULL THEN
+      RAISE EXCEPTION USING ERRCODE = 'WF002', MESSAGE = 'nobody asked this run to stop';
+    ELSIF p_to.asked = 'waiting' AND r.cancel_time IS NULL THEN
       events := events || wait_run(r, p_to);
     ELSIF p_to.asked IS NOT NULL THEN
       events := events || end_run(p_tenant, p_run, CASE p_to.asked WHEN 'waiting' THEN 'cancelled' ELSE p_to.asked END,
@@ -284,24 +283,29 @@ BEGIN
     WHERE tenant_id = p_tenant AND run_id = p_run AND step = p_begin_step AND attempt = p_begin_attempt AND epoch = p_epoch;
 END $$;
 
--- Give a run back: it stays running, without an owner, and the next claim takes it first. Not counted as an attempt.
+-- Give a run back: it stays running, without an owner, and the next claim takes it, before younger ones. Not counted as
+-- an attempt.
 CREATE FUNCTION release_run(p_runner uuid, p_tenant uuid, p_run uuid, p_epoch bigint) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
-  UPDATE runs SET owner = NULL, attempt = attempt - 1
+  UPDATE runs SET owner = NULL, attempt = attempt - 1, ready_time = create_time
     WHERE tenant_id = p_tenant AND run_id = p_run AND epoch = p_epoch AND owner = p_runner AND state = 'running';
   RETURN FOUND;
 END $$;
 
 -- Stamp the reaper's row. After a gap of more than a second, nothing is taken over for the length of a lease.
 CREATE FUNCTION stamp_reaper(p_lease interval) RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-  UPDATE reaper SET stamp_time = n.now,
-    reclaim_time = CASE WHEN stamp_time < n.now - interval '1 second' THEN n.now + p_lease ELSE reclaim_time END
-    FROM (SELECT weft_now() AS now) n
-$$;
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE v_stamp timestamptz; v_now timestamptz;
+BEGIN
+  SELECT stamp_time INTO v_stamp FROM reaper FOR NO KEY UPDATE;
+  v_now := weft_now();  -- after the lock: another replica may have stamped while we waited
+  UPDATE reaper SET stamp_time = greatest(v_stamp, v_now),
+    reclaim_time = CASE WHEN v_stamp < v_now - interval '1 second' THEN v_now + p_lease ELSE reclaim_time END;
+END $$;
 
--- What the reaper has to do: wake a run, end one by its limit, end one whose runner did not stop it in time.
+-- What the reaper has to do: wake a run, end one by its limit, end one that is to stop and that its runner did not stop
+-- in time, or that has none.
 CREATE FUNCTION due_runs(p_grace interval, p_limit int)
 RETURNS TABLE (tenant_id uuid, thread_id uuid, run_id uuid, state text, duty text)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -309,12 +313,13 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE v_now timestamptz := weft_now();
 BEGIN
   RETURN QUERY (SELECT r.tenant_id, r.thread_id, r.run_id, r.state, 'stop' FROM runs r
-      WHERE r.state = 'running' AND r.cancel_time < v_now - p_grace LIMIT p_limit)
+      WHERE r.cancel_time IS NOT NULL AND r.end_time IS NULL AND (r.owner IS NULL OR r.cancel_time < v_now - p_grace)
+      ORDER BY r.cancel_time LIMIT p_limit)
     UNION ALL (SELECT r.tenant_id, r.thread_id, r.run_id, r.state, 'time_out' FROM runs r
-      WHERE r.state IN ('queued', 'running', 'waiting')
-        AND r.deadline_time < v_now - CASE r.state WHEN 'running' THEN p_grace ELSE '0' END LIMIT p_limit)
+      WHERE r.deadline_time < v_now AND (r.state <> 'running' OR r.deadline_time < v_now - p_grace)
+      ORDER BY r.deadline_time LIMIT p_limit)
     UNION ALL (SELECT r.tenant_id, r.thread_id, r.run_id, r.state, 'wake' FROM runs r
-      WHERE r.state = 'waiting' AND r.wake_time <= v_now LIMIT p_limit);
+      WHERE r.wake_time <= v_now ORDER BY r.wake_time LIMIT p_limit);
 END $$;
 
 -- How many runs could be claimed now: what the reaper rings for, should a bell have been lost.
@@ -322,9 +327,8 @@ CREATE FUNCTION claimable_runs(p_limit int) RETURNS int
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE v_now timestamptz := weft_now(); v_count int; v_dead int;
 BEGIN
-  SELECT count(*) INTO v_count FROM (SELECT FROM runs
-    WHERE state = 'queued' AND ready_time < v_now - interval '250 milliseconds' LIMIT p_limit) x;
-  SELECT count(*) INTO v_dead FROM (SELECT FROM runners o JOIN runs r ON r.owner = o.runner_id AND r.state = 'running'
+  SELECT count(*) INTO v_count FROM (SELECT FROM runs WHERE ready_time < v_now - interval '250 milliseconds' LIMIT p_limit) x;
+  SELECT count(*) INTO v_dead FROM (SELECT FROM runners o JOIN runs r ON r.owner = o.runner_id
     JOIN reaper p ON p.reclaim_time <= v_now WHERE o.lease_expire_time < v_now LIMIT p_limit) x;
   RETURN least(v_count + v_dead, p_limit);
 END $$;
@@ -353,12 +357,13 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE v_now timestamptz := weft_now(); v_count int;
 BEGIN
   DELETE FROM runners o WHERE lease_expire_time < v_now - interval '1 hour'
-    AND NOT EXISTS (SELECT FROM runs r WHERE r.owner = o.runner_id AND r.state = 'running');
-  DELETE FROM requests q USING (SELECT q.tenant_id, q.request_id FROM requests q
+    AND NOT EXISTS (SELECT FROM runs r WHERE r.owner = o.runner_id);
+  DELETE FROM requests q USING (SELECT q.tenant_id, q.family, q.request_id FROM requests q
       LEFT JOIN runs r ON r.tenant_id = q.tenant_id AND r.run_id = q.run_id
       WHERE q.create_time < v_now - interval '24 hours'
-        AND (q.run_id IS NULL OR r.run_id IS NULL OR r.end_time < v_now - interval '24 hours') LIMIT p_limit) old
-    WHERE q.tenant_id = old.tenant_id AND q.request_id = old.request_id;
+        AND (q.run_id IS NULL OR r.run_id IS NULL OR r.end_time < v_now - interval '24 hours')
+      ORDER BY q.create_time LIMIT p_limit) old
+    WHERE q.tenant_id = old.tenant_id AND q.family = old.family AND q.request_id = old.request_id;
   GET DIAGNOSTICS v_count = ROW_COUNT;
   RETURN v_count;
 END $$;
