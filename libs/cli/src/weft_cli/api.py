@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MESSAGE_BYTES = 16 * 1024 * 1024
 CALL_SECONDS = 30.0
-RESUMES = 30
+FIRST_TRIES, RESUMES = 4, 30  # a server that was never there is not waited for as long as one that was
 # A server that is stopping or overrun ends a watch with these; the log is still there.
 RESUMABLE = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 
@@ -58,19 +58,19 @@ class Api:
 
     async def watch(self, run_id: str, after_seq: int = 0) -> AsyncGenerator[RunEvent, None]:  # sizes: nested loops
         """Yield the events after `after_seq` until the terminal one, over lost connections. Close it if done early."""
-        failures = 0
+        failures, most_failures = 0, FIRST_TRIES
         while True:
             request = gateway_pb.RunEventsRequest(run_id=run_id, after_seq=after_seq)
             call = self.gateway.RunEvents(request, metadata=self._metadata)
             try:
                 async for response in call:
                     for event in response.events:
-                        after_seq, failures = event.seq, 0
+                        after_seq, failures, most_failures = event.seq, 0, RESUMES
                         yield event
                 return
             except grpc.aio.AioRpcError as fault:
                 failures += 1
-                if fault.code() not in RESUMABLE or failures > RESUMES:
+                if fault.code() not in RESUMABLE or failures > most_failures:
                     raise
             finally:
                 call.cancel()
