@@ -189,6 +189,13 @@ async def test_an_unknown_method_says_so(loopback: Any) -> None:
     assert (error.code(), reason_of(error)) == (grpc.StatusCode.UNIMPLEMENTED, "METHOD_UNKNOWN")
 
 
+@pytest.mark.parametrize("data", [b"\x0a\xff", b"\x0a\x03\xed\xa0\x80"], ids=["cut", "lone surrogate"])
+async def test_bytes_that_are_no_request_are_invalid(loopback: Any, data: bytes) -> None:
+    async with loopback.channel() as channel:
+        error = await failure(channel.unary_unary("/weft.runs.v1.RunLogService/ReadEvents")(data))
+    assert (error.code(), reason_of(error)) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELDS")
+
+
 async def test_calls_above_the_limit_are_told_to_come_back(loopback: Any) -> None:
     release, arrived = asyncio.Event(), asyncio.Semaphore(0)
 

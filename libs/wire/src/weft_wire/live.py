@@ -16,6 +16,11 @@ class LiveEvents:
             url, lambda channel, frame: on_frame(names.run_of_channel(channel), frame), on_reconnect
         )
 
+    @property
+    def is_connected(self) -> bool:
+        """Tell whether Redis was there a moment ago. If not, only the log tells what happens."""
+        return self._subscriber.is_connected
+
     async def subscribe(self, run_id: str) -> bool:
         """Listen to a run; tell whether Redis acknowledged that within a second."""
         return await self._subscriber.subscribe(names.events_channel(run_id))

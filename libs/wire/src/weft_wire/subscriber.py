@@ -44,6 +44,10 @@ class Subscriber:
         self._is_connected = False
 
     @property
+    def is_connected(self) -> bool:
+        return self._is_connected
+
+    @property
     def channels(self) -> frozenset[str]:
         return frozenset(self._wanted)
 

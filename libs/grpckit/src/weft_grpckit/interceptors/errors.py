@@ -8,15 +8,30 @@ from typing import Any, NoReturn, cast
 from uuid import uuid4
 
 import grpc
-from weft_core.errors import InternalError, UnimplementedError, WeftError, server_stopping
+from google.protobuf.message import DecodeError
+from weft_core.errors import (
+    FieldViolation,
+    InternalError,
+    InvalidFieldsError,
+    UnimplementedError,
+    WeftError,
+    server_stopping,
+)
 
 from weft_grpckit.context import Context
 from weft_grpckit.contract import MethodContract
 from weft_grpckit.error_table import ErrorTable, deadline_exceeded
-from weft_grpckit.interceptors.wrapping import Handler, StreamCall, UnaryCall, WrappingInterceptor
+from weft_grpckit.interceptors.wrapping import Deserializer, Handler, StreamCall, UnaryCall, WrappingInterceptor
 from weft_grpckit.status import to_status
 
 logger = logging.getLogger(__name__)
+
+
+class _Malformed:
+    """Stands for a request whose bytes are not the message: broken, or with text that is not UTF-8."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
 
 
 class ErrorInterceptor(WrappingInterceptor):
@@ -38,9 +53,22 @@ class ErrorInterceptor(WrappingInterceptor):
 
         return grpc.unary_unary_rpc_method_handler(cast(Any, refuse))
 
+    def deserializer(self, deserialize: Deserializer | None) -> Deserializer | None:
+        if deserialize is None:
+            return None
+
+        def tolerant(data: bytes) -> Any:
+            try:
+                return deserialize(data)
+            except DecodeError as error:
+                return _Malformed(str(error))
+
+        return tolerant
+
     def unary(self, contract: MethodContract, call: UnaryCall) -> UnaryCall:
         async def told(request: Any, context: Context) -> Any:
             try:
+                _check_parsed(request)
                 return await call(request, context)
             except grpc.aio.AbortError:
                 raise
@@ -52,6 +80,7 @@ class ErrorInterceptor(WrappingInterceptor):
     def stream(self, contract: MethodContract, call: StreamCall) -> StreamCall:
         async def told(request: Any, context: Context) -> AsyncIterator[Any]:
             try:
+                _check_parsed(request)
                 async with aclosing(cast(Any, call(request, context))) as responses:
                     async for response in responses:
                         yield response
@@ -87,6 +116,11 @@ class ErrorInterceptor(WrappingInterceptor):
             return error
         strict = internal(message, error)
         return InternalError("INTERNAL", message, metadata=strict.metadata)
+
+
+def _check_parsed(request: Any) -> None:
+    if isinstance(request, _Malformed):
+        raise InvalidFieldsError([FieldViolation("", f"not a message of this method: {request.what}", "encoding")])
 
 
 def internal(what: str, error: BaseException) -> InternalError:

@@ -14,6 +14,7 @@ UnaryCall: TypeAlias = Callable[[Any, Context], Awaitable[Any]]
 StreamCall: TypeAlias = Callable[[Any, Context], AsyncIterator[Any]]
 # In quotes: it is generic in the type stubs only.
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+Deserializer: TypeAlias = Callable[[bytes], Any]
 Continuation: TypeAlias = Callable[[grpc.HandlerCallDetails], Awaitable[Any]]
 
 OURS = "/weft."
@@ -52,8 +53,12 @@ class WrappingInterceptor(grpc.aio.ServerInterceptor):
     def stream(self, contract: MethodContract, call: StreamCall) -> StreamCall:
         raise NotImplementedError
 
+    def deserializer(self, deserialize: "Deserializer | None") -> "Deserializer | None":
+        """Return what makes a request of its bytes; grpc ends a call with a bare INTERNAL where that raises."""
+        return deserialize
+
     def _wrap(self, contract: MethodContract, handler: Handler) -> Handler:
-        serializers = handler.request_deserializer, handler.response_serializer
+        serializers = self.deserializer(handler.request_deserializer), handler.response_serializer
         if handler.response_streaming:
             call = handler.stream_stream if handler.request_streaming else handler.unary_stream
             if not inspect.isasyncgenfunction(call):
@@ -70,25 +75,36 @@ class WrappingInterceptor(grpc.aio.ServerInterceptor):
         return grpc.unary_unary_rpc_method_handler(single, *serializers)
 
 
-class Guard(WrappingInterceptor):
+class AsyncGuard(WrappingInterceptor):
     """Looks at a call before the method runs; raises to refuse it."""
 
-    def check(self, contract: MethodContract, request: Any, context: Context) -> None:
+    async def admit(self, contract: MethodContract, request: Any, context: Context) -> None:
         """`request` is an iterator where the request is a stream."""
         raise NotImplementedError
 
     def unary(self, contract: MethodContract, call: UnaryCall) -> UnaryCall:
         async def guarded(request: Any, context: Context) -> Any:
-            self.check(contract, request, context)
+            await self.admit(contract, request, context)
             return await call(request, context)
 
         return guarded
 
     def stream(self, contract: MethodContract, call: StreamCall) -> StreamCall:
         async def guarded(request: Any, context: Context) -> AsyncIterator[Any]:
-            self.check(contract, request, context)
+            await self.admit(contract, request, context)
             async with aclosing(cast(Any, call(request, context))) as responses:
                 async for response in responses:
                     yield response
 
         return guarded
+
+
+class Guard(AsyncGuard):
+    """A guard that has nothing to wait for."""
+
+    def check(self, contract: MethodContract, request: Any, context: Context) -> None:
+        """`request` is an iterator where the request is a stream."""
+        raise NotImplementedError
+
+    async def admit(self, contract: MethodContract, request: Any, context: Context) -> None:
+        self.check(contract, request, context)
