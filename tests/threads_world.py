@@ -41,7 +41,7 @@ class Client:
     """All services of threads, called with one token."""
 
     def __init__(self, address: str, token: str) -> None:
-        self.channel: Any = open_channel(address, token=lambda: token, timeout_seconds=20)
+        self.channel: grpc.aio.Channel = open_channel(address, token=lambda: token, timeout_seconds=20)
 
     @cached_property
     def agents(self) -> "agent_service_pb2_grpc.AgentServiceAsyncStub":
