@@ -52,13 +52,14 @@ class Program:
         """Await `drain` when the process is told to stop, before calls are refused; bounded by the grace."""
         self._drains.append(drain)
 
-    async def serve(self, server: WeftServer, address: str) -> None:
-        """Start `server`, last of all: from now on it is healthy. It is made with `stopping=program.stopping`."""
+    async def serve(self, server: WeftServer, address: str) -> int:
+        """Start `server`, last of all: from now on it is healthy. Return its port. It is made with `stopping=program.stopping`."""
         port = await server.start(address)
         self._servers.append(server)
         logger.info("serving on %s (port %d)", address, port)
+        return port
 
-    async def run(self, compose: Callable[["Program"], Awaitable[None]]) -> None:
+    async def run(self, compose: Callable[["Program"], Awaitable[object]]) -> None:
         """Compose, serve until told to stop, and stop. Raises what a sibling failed with."""
         async with self._stack:
             try:
@@ -107,7 +108,7 @@ async def end_tasks(tasks: Collection[asyncio.Task[Any]]) -> None:
             logger.error("%s does not end when it is cancelled", task.get_name())
 
 
-def run_program(compose: Callable[[Program], Awaitable[None]], *, grace_seconds: float = 10.0) -> NoReturn:
+def run_program(compose: Callable[[Program], Awaitable[object]], *, grace_seconds: float = 10.0) -> NoReturn:
     """Run a service until SIGTERM or SIGINT; exit with 0 then, with 1 when it failed."""
 
     async def main() -> None:

@@ -1,0 +1,1 @@
+"""The live events of runs: one hub for a process, one watch for each stream."""

@@ -1,0 +1,63 @@
+"""Events as bytes. They are never decoded here, only put one behind the other into responses.
+
+Source: protobuf encoding, https://protobuf.dev/programming-guides/encoding/: each element of a
+repeated message field is a tag, a length and the message; two serialized messages joined are their merge.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from weft.gateway.v1 import agent_gateway_service_pb2 as pb
+from weft.runs.v1.run_log_service_pb2 import LiveBatch
+
+_EVENTS_TAG = bytes([pb.RunEventsResponse.DESCRIPTOR.fields_by_name["events"].number << 3 | 2])
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Events of one run without a gap, and the response that shows all of them, shared by all watchers."""
+
+    first_seq: int
+    events: Sequence[bytes]
+    response: bytes
+    is_terminal: bool
+
+    @property
+    def last_seq(self) -> int:
+        return self.first_seq + len(self.events) - 1
+
+    def response_from(self, seq: int) -> bytes:
+        """Return the response that shows the events from `seq` on."""
+        return self.response if seq <= self.first_seq else response_of(self.events[seq - self.first_seq :])
+
+
+def batch_of(frame: bytes) -> Batch:
+    """Return what a serialized LiveBatch holds. Raises: DecodeError."""
+    live = LiveBatch.FromString(frame)
+    return Batch(live.first_seq, live.events, response_of(live.events), live.is_terminal)
+
+
+def response_of(events: Sequence[bytes]) -> bytes:
+    """Return a serialized RunEventsResponse of serialized RunEvents."""
+    pieces: list[bytes] = []
+    for event in events:
+        pieces += (_EVENTS_TAG, _varint(len(event)), event)
+    return b"".join(pieces)
+
+
+def keepalive(head_seq: int) -> bytes:
+    """Return a serialized RunEventsResponse that says that the stream lives."""
+    response = pb.RunEventsResponse()
+    response.keepalive.head_seq = head_seq
+    response.keepalive.time.FromNanoseconds(time.time_ns())
+    return response.SerializeToString()
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)

@@ -1,0 +1,83 @@
+"""The gateway, put together."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+from weft_core.caller import Caller, CallerKind
+from weft_core.errors import server_stopping
+from weft_grpckit.channels import open_channel
+from weft_grpckit.program import Program
+from weft_grpckit.server import WeftServer
+from weft_grpckit.tokens import NOBODY, TokenSigner
+from weft_wire.live import LiveEvents
+
+from weft_gateway.clients import OPERATOR_SCOPES, ApiKeyResolver
+from weft_gateway.edge.access import EdgeAccessInterceptor
+from weft_gateway.edge.api_keys import POSITIVE_SECONDS, ApiKeys
+from weft_gateway.edge.open_streams import OpenStreams
+from weft_gateway.forwarding import ForwardingHandler
+from weft_gateway.live import run_events
+from weft_gateway.live.hub import Hub
+from weft_gateway.live.log import RunLog
+from weft_gateway.live.run_events import RunEvents
+from weft_gateway.public import SERVICES, public_routes
+from weft_gateway.settings import GatewaySettings
+
+OPERATOR = Caller(CallerKind.CALLER, NOBODY, "operator", OPERATOR_SCOPES)
+# The longest public method with one response: WaitRun waits for up to a minute.
+_UNARY_SECONDS = 75.0
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """What tests look into."""
+
+    port: int
+    server: WeftServer
+    hub: Hub
+    keys: ApiKeys
+
+
+async def compose(program: Program, settings: GatewaySettings) -> Gateway:
+    """Open everything, and serve."""
+    signer = TokenSigner(settings.token_key_bytes)
+    threads = await program.enter(open_channel(settings.threads_addresses, timeout_seconds=_UNARY_SECONDS))
+    tools = await program.enter(open_channel(settings.tools_addresses, timeout_seconds=_UNARY_SECONDS))
+
+    keys = ApiKeys(
+        ApiKeyResolver(threads, signer).resolve,
+        OPERATOR,
+        settings.operator_key.get_secret_value(),
+        now=time.monotonic,
+    )
+    streams = OpenStreams()
+    program.spawn("revoked keys", streams.end_revoked(keys, POSITIVE_SECONDS))
+
+    log = RunLog(threads, signer)
+    hub = Hub(lambda on_frame, on_reconnect: LiveEvents(settings.redis_url, on_frame, on_reconnect), log)
+    for name, task in hub.tasks().items():
+        program.spawn(name, task)
+
+    server = WeftServer(
+        [EdgeAccessInterceptor(keys, signer, streams)],
+        stopping=program.stopping,
+        strict_reasons=settings.strict_reasons,
+        max_calls=settings.max_calls,
+    )
+    server.add_handler(RunEvents(hub, log, settings.keepalive_seconds).handler())
+    server.add_handler(ForwardingHandler(public_routes(threads, tools)))
+    server.show(SERVICES)
+    program.on_drain(lambda: _end_streams(streams, settings.stop_grace_seconds))
+    port = await program.serve(server, settings.listen_address)
+    return Gateway(port, server, hub, keys)
+
+
+async def _end_streams(streams: OpenStreams, grace_seconds: float) -> None:
+    """End watches at once, they resume elsewhere; other streams when they do not end by themselves."""
+    streams.end(server_stopping(), run_events.PATH)
+    try:
+        async with asyncio.timeout(grace_seconds / 2):
+            await streams.none_left()
+    except TimeoutError:
+        streams.end(server_stopping())
