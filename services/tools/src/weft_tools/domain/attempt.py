@@ -42,17 +42,20 @@ class Attempt:
         Raises: ExecutionLostError: the journal knows better; begin again. UnavailableError: the journal was away for
         too long, or the call was given back, because the server stops or the caller left: it can be repeated.
         """
+        if self._stopped.done():
+            cause = self._stopped.result()
+            return await self._settle(_never_begun_outcome(cause, self._tool), cause)
         loop = asyncio.get_running_loop()
         began = loop.time()
         handler = asyncio.create_task(self._handle(arguments))
         keeper = asyncio.create_task(self._keep_lease())
         try:
-            cause = await self._first_end(handler)
+            end_cause = await self._first_end(handler)
         finally:
             await _end(keeper, self._limits.cancel_grace)
             if not await _end(handler, self._limits.cancel_grace):
                 logger.error("tool %s goes on although it was stopped; its task is given up", self._tool.name)
-        return await self._settle(_outcome_of(handler, cause, self._tool, loop.time() - began), cause)
+        return await self._settle(_outcome_of(handler, end_cause, self._tool, loop.time() - began), end_cause)
 
     async def _handle(self, arguments: Arguments) -> Completed:
         began = asyncio.get_running_loop().time()
@@ -141,6 +144,12 @@ def _stopped_outcome(cause: StopCause, tool: Tool, seconds: float) -> Failed | N
         f"{tool.name} was interrupted and it is not known whether it had its effect",
         seconds,
     )
+
+
+def _never_begun_outcome(cause: StopCause, tool: Tool) -> Failed | None:
+    if tool.is_idempotent and cause is not StopCause.RUN_ENDED:
+        return None
+    return failed(FailureReason.CANCELLED, f"{tool.name} was stopped before it began: {cause}")
 
 
 def _failure_of(error: BaseException, tool: Tool, seconds: float) -> Failed:

@@ -115,8 +115,9 @@ class Execution:
 
     async def _execute(self, begun: Begun, claimed: Claimed) -> Outcome:
         attempt = Attempt(self._tool, self._session.journal, self._context(begun, claimed), self._limits)
-        if self._stop_cause is not None:
-            attempt.stop(self._stop_cause)
+        cause = self._stop_cause or await self._cause_to_stop(claimed.run_id)
+        if cause is not None:
+            attempt.stop(cause)
         self._attempt = attempt
         leaving = asyncio.create_task(self._stop_when_unwanted(attempt, claimed.run_id))
         try:
@@ -127,18 +128,22 @@ class Execution:
             await asyncio.wait({leaving})
 
     async def _stop_when_unwanted(self, attempt: Attempt, run_id: str) -> None:
-        """Stop what nobody watches any more; but what a run asked for only once that run is over.
+        await self._left.wait()
+        while (cause := await self._cause_to_stop(run_id)) is None:  # noqa: ASYNC110 (it changes in another process)
+            await asyncio.sleep(self._limits.poll_interval)
+        attempt.stop(cause)
+
+    async def _cause_to_stop(self, run_id: str) -> StopCause | None:
+        """Tell why the call need not go on: nobody watches, and no run waits for it.
 
         A runner that died leaves as one that was told to stop does. The run's state tells them apart: after a death
         the next runner asks for the same call, and is to find it done.
         """
-        await self._left.wait()
+        if not self._left.is_set():
+            return None
         if not run_id:
-            attempt.stop(StopCause.CALLER_LEFT)
-            return
-        while await self._is_wanted(run_id):  # noqa: ASYNC110 (what changes is in another process)
-            await asyncio.sleep(self._limits.poll_interval)
-        attempt.stop(StopCause.RUN_ENDED)
+            return StopCause.CALLER_LEFT
+        return None if await self._is_wanted(run_id) else StopCause.RUN_ENDED
 
     async def _is_wanted(self, run_id: str) -> bool:
         try:

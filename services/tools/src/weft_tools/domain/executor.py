@@ -29,6 +29,11 @@ class Executor:
         self._under_way: dict[asyncio.Task[Outcome], Execution] = {}
         self._is_closed = False
 
+    @property
+    def under_way(self) -> int:
+        """How many calls are carried, watched or not."""
+        return len(self._under_way)
+
     async def execute(self, call: Call, session: Session) -> AsyncGenerator[Event, None]:
         """Yield `Executing`, progress, and the outcome.
 
