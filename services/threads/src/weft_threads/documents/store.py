@@ -43,7 +43,8 @@ _READ = sa.text(
 
 _SEARCH = sa.text(
     """
-    SELECT d.document_id, d.project_id, d.title, d.content_type, d.size_bytes, d.create_time, d.update_time, d.created_by,
+    SELECT d.document_id, d.project_id, d.title, d.content_type, d.size_bytes,
+      d.create_time, d.update_time, d.created_by,
       (SELECT coalesce(sum(char_length(before.text)), 0) FROM document_passages before
         WHERE before.document_id = h.document_id AND before.index < h.index) AS offset,
       char_length(p.text) AS length, h.snippet, h.rank AS score

@@ -52,9 +52,9 @@ class Threads:
             new = dict(changes)
             if "title" in new:
                 new["is_title_edited"] = True
-            thread = await store.update_thread(tx, thread_id, new)
             if "agent_id" in new:
                 await _require_agent(tx, new["agent_id"])
+            thread = await store.update_thread(tx, thread_id, new)
             if "title" in new:
                 await store.log_event(tx, thread_id, "title.updated")
             return thread
