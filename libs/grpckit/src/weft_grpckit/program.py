@@ -53,7 +53,7 @@ class Program:
         self._drains.append(drain)
 
     async def serve(self, server: WeftServer, address: str) -> int:
-        """Start `server`, last of all: from now on it is healthy. Return its port. It is made with `stopping=program.stopping`."""
+        """Start `server`, last of all, and return its port. It is made with `stopping=program.stopping`."""
         port = await server.start(address)
         self._servers.append(server)
         logger.info("serving on %s (port %d)", address, port)
