@@ -10,10 +10,11 @@ from weft_cli.view import EventView
 
 def shown(*events: RunEvent) -> str:
     out = io.StringIO()
-    view = EventView(Printer(Console(file=out, width=80)))
+    printer = Printer(Console(file=out, width=80))
+    view = EventView(printer)
     for event in events:
         view.show(event)
-    view.end_text()
+    printer.end_parts()
     return out.getvalue()
 
 
@@ -49,3 +50,13 @@ def test_types_are_named_as_in_the_log() -> None:
 def test_a_payload_of_a_newer_server_is_no_error() -> None:
     assert type_of(RunEvent(seq=1)) == "unknown"
     assert "unknown" in shown(RunEvent(seq=1))
+
+
+def test_two_views_do_not_mix_their_text() -> None:
+    out = io.StringIO()
+    printer = Printer(Console(file=out, width=80))
+    first, second = EventView(printer, "a: "), EventView(printer, "b: ")
+    for view, text in ((first, "one "), (first, "two"), (second, "three"), (first, " four")):
+        view.show(RunEvent(message_delta=pb.MessageDelta(text=text)))
+    printer.end_parts()
+    assert out.getvalue() == "a: one two\nb: three\na:  four\n"

@@ -9,23 +9,35 @@ from rich.text import Text
 
 
 class Printer:
-    """Lines of text with an optional style, which only a terminal shows."""
+    """Lines of text with an optional style, which only a terminal shows; a line begins after a piece of another."""
 
     def __init__(self, console: Console | None = None, errors: Console | None = None) -> None:
         self._console = console or Console(highlight=False)
         self._errors = errors or Console(stderr=True, highlight=False)
+        self._part_of: str | None = None
 
     @property
     def is_terminal(self) -> bool:
         return self._console.is_terminal
 
     def line(self, text: str = "", style: str = "") -> None:
+        self.end_parts()
         self._console.print(Text(text, style), soft_wrap=True)
 
-    def part(self, text: str, style: str = "") -> None:
-        """A piece of a line, shown at once."""
+    def part(self, text: str, owner: str = "", style: str = "") -> None:
+        """A piece of text, shown at once, after the owner's last one."""
+        if self._part_of != owner:
+            self.end_parts()
+            self._part_of = owner
+            text = owner + text
         self._console.print(Text(text, style), end="", soft_wrap=True)
         self._console.file.flush()
+
+    def end_parts(self) -> None:
+        """End the line that pieces have left open."""
+        if self._part_of is not None:
+            self._part_of = None
+            self._console.print()
 
     def title(self, text: str) -> None:
         self.line()
@@ -35,6 +47,7 @@ class Printer:
             self.line(f"== {text}")
 
     def error(self, text: str) -> None:
+        self.end_parts()
         self._errors.print(Text(text, "red"), soft_wrap=True)
 
     def table(self, heads: Iterable[str], rows: Iterable[Iterable[str]]) -> None:

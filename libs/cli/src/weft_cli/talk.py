@@ -71,7 +71,6 @@ async def follow(api: Api, printer: Printer, run_id: str, after_seq: int = 0) ->
             run_id = last.run_superseded.successor_run_id
             last = await show_events(api, printer, run_id, 0)
     except asyncio.CancelledError:
-        printer.line()
         printer.line(f"the run goes on: weft events {run_id}; to stop it: weft cancel {run_id}", "yellow")
         raise
     return 0 if last is None or last.WhichOneof("payload") == "run_succeeded" else 1
@@ -86,7 +85,7 @@ async def show_events(api: Api, printer: Printer, run_id: str, after_seq: int) -
                 view.show(event)
                 last = event
     finally:
-        view.end_text()
+        printer.end_parts()
     return last
 
 

@@ -13,18 +13,15 @@ LONGEST_RESULT = 400
 
 
 class EventView:
-    """Text of deltas runs on; every other event is a line with its seq."""
+    """Text of deltas runs on; every other event is a line with its seq. A label tells the lines of two views apart."""
 
-    def __init__(self, printer: Printer) -> None:
-        self._printer = printer
-        self._is_in_text = False
+    def __init__(self, printer: Printer, label: str = "") -> None:
+        self._printer, self._label = printer, label
 
     def show(self, event: RunEvent) -> None:
         match event.WhichOneof("payload"):
             case "message_delta":
-                self._printer.part(event.message_delta.text)
-                self._is_in_text = True
-                return
+                self._printer.part(event.message_delta.text, self._label)
             case "tool_executing":
                 tool = event.tool_executing
                 self._line(event, f"{tool.name} {_compact(tool.arguments_json)}", "cyan")
@@ -43,15 +40,8 @@ class EventView:
             case _:
                 self._line(event, _fields(event), "dim")
 
-    def end_text(self) -> None:
-        """Begin a new line when one is open."""
-        if self._is_in_text:
-            self._printer.line()
-            self._is_in_text = False
-
     def _line(self, event: RunEvent, text: str, style: str) -> None:
-        self.end_text()
-        self._printer.line(f"{event.seq:>5}  {type_of(event):<18} {text}".rstrip(), style)
+        self._printer.line(f"{self._label}{event.seq:>5}  {type_of(event):<18} {text}".rstrip(), style)
 
 
 def _fields(event: RunEvent) -> str:

@@ -24,14 +24,12 @@ async def merge(stage: Stage) -> None:
     agent_id = await stage.make_agent("Slow talker", SLOW)
     first, _ = await stage.initiate(FIRST, agent_id=agent_id)
     async with asyncio.TaskGroup() as group:
-        view = EventView(stage.printer)
-        watcher = Watcher(view.show)
+        watcher = Watcher(EventView(stage.printer, "first  ┊ ").show)
         watching = group.create_task(watcher.watch(stage.api, first.run_id))
         await watcher.until("message_delta", DELTAS_BEFORE)
-        view.end_text()
         second, _ = await stage.initiate(SECOND, thread_id=first.thread_id)
-        answering = group.create_task(Watcher(view.show).watch(stage.edge, second.run_id))
-    view.end_text()
+        other = Watcher(EventView(stage.printer, "second ┊ ").show)
+        answering = group.create_task(other.watch(stage.edge, second.run_id))
     _check_merged(stage, watching.result(), answering.result(), second.run_id, is_merged=second.is_merged)
     await _check_model_merged(stage)
     await _check_messages_merged(stage, first.thread_id, second.run_id)
@@ -75,16 +73,14 @@ async def _check_messages_merged(stage: Stage, thread_id: str, successor: str) -
 async def cancel(stage: Stage) -> None:
     agent_id = await stage.make_agent("Never done", ENDLESS)
     answer, _ = await stage.initiate("Count until I stop you.", agent_id=agent_id)
-    view = EventView(stage.printer)
     async with asyncio.TaskGroup() as group:
-        watcher = Watcher(view.show)
+        watcher = Watcher(EventView(stage.printer).show)
         watching = group.create_task(watcher.watch(stage.api, answer.run_id))
         await watcher.until("message_delta", DELTAS_BEFORE)
         began = time.time()
         request = run_service_pb2.CancelRunRequest(run_id=answer.run_id, wait=Duration(seconds=CANCEL_WAIT_SECONDS))
         run = (await stage.api.call(stage.api.runs.CancelRun, request)).run
         answered = time.time()
-        view.end_text()
         stage.checks.equal("cancel.state", state_name(run), "CANCELLED", "the run is cancelled when the call answers")
         async with asyncio.timeout(CANCEL_WAIT_SECONDS):
             seen = await asyncio.shield(watching)

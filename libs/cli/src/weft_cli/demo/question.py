@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Sequence
+from typing import Any
 
 from weft.documents.v1 import document_pb2, document_service_pb2
 from weft.projects.v1 import project_service_pb2
@@ -22,6 +23,7 @@ QUESTION = f'Search the documents for "{WORD}", read the best one, then create a
 MODEL = "scripted:tps=150,tag=demo-question"
 TOOLS = ("search_documents", "read_document", "create_task")
 MOST_INITIATE_MILLISECONDS = 1000.0
+LEAST_READ_CHARACTERS = 1000
 DELTAS_BEFORE_SECOND_WATCHER = 5
 
 
@@ -62,20 +64,17 @@ async def ask(stage: Stage, project_id: str, texts: Sequence[Text]) -> str:
     check_live(stage.checks, first)
     _check_second_watcher(stage, first, second)
     await _check_run(stage, answer.run_id, first)
-    found = _check_search(stage, first, texts)
-    _check_reading(stage, first, texts, found)
+    _check_reading(stage, first, texts, _check_search(stage, first, texts))
     await _check_task(stage, answer.run_id, project_id)
     await _check_answer(stage, answer.thread_id, first)
     return answer.thread_id
 
 
 async def _watch_twice(stage: Stage, run_id: str) -> tuple[list[Seen], list[Seen]]:
-    view = EventView(stage.printer)
-    first, second = Watcher(view.show), Watcher()
+    first, second = Watcher(EventView(stage.printer).show), Watcher()
     async with asyncio.TaskGroup() as group:
         whole = group.create_task(first.watch(stage.api, run_id))
         joined = group.create_task(_join_in_the_middle(stage, run_id, first, second))
-    view.end_text()
     return whole.result(), joined.result()
 
 
@@ -107,26 +106,30 @@ async def _check_run(stage: Stage, run_id: str, seen: list[Seen]) -> None:
     )
 
 
-def _check_search(stage: Stage, seen: list[Seen], texts: Sequence[Text]) -> str:
-    """Return what the search gave."""
-    searches = [event for event in of_kind(seen, "tool_executing") if event.tool_executing.name == "search_documents"]
-    queries = [json.loads(event.tool_executing.arguments_json).get("query") for event in searches]
+def _check_search(stage: Stage, seen: list[Seen], texts: Sequence[Text]) -> list[dict[str, Any]]:
+    """Return the hits, best first."""
+    queries = [arguments.get("query") for arguments in _asked(seen, "search_documents")]
     stage.checks.equal("search.asked", queries, [WORD], f'the model searched for "{WORD}"')
-    found = _content_of(seen, "search_documents")
-    hits = [item.title for item in texts if item.title in found]
-    stage.checks.that("search.finds", bool(hits), f"the search found {', '.join(hits[:3])}", found)
-    wrong = [item.title for item in texts if item.title in hits and not mentions(item.text, WORD)]
+    content = _content_of(seen, "search_documents")
+    hits = _json(content).get("hits", [])
+    titles = [hit["title"] for hit in hits]
+    stage.checks.that("search.finds", bool(hits), f"the search found {', '.join(titles[:3])}", content)
+    by_title = {item.title: item.text for item in texts}
+    wrong = [title for title in titles if not mentions(by_title.get(title, ""), WORD)]
     stage.checks.equal("search.fits", wrong, [], f'every document found mentions "{WORD}"')
-    return found
+    return list(hits)
 
 
-def _check_reading(stage: Stage, seen: list[Seen], texts: Sequence[Text], found: str) -> None:
-    asked = [event for event in of_kind(seen, "tool_executing") if event.tool_executing.name == "read_document"]
-    ids = [json.loads(event.tool_executing.arguments_json).get("document_id", "") for event in asked]
-    stage.checks.that("read.best", len(ids) == 1 and ids[0] in found, "the model read one that the search gave", ids)
-    content = _plain(_content_of(seen, "read_document"))
-    read = [item.title for item in texts if _plain(item.text)[:200] in content]
-    stage.checks.that("read.text", bool(read), f"it was given the text of {', '.join(read)}", content[:300])
+def _check_reading(stage: Stage, seen: list[Seen], texts: Sequence[Text], hits: list[dict[str, Any]]) -> None:
+    asked = [value for arguments in _asked(seen, "read_document") for value in arguments.values()]
+    best = hits[0]
+    stage.checks.that(
+        "read.best", asked[:1] == [best["document_id"]], f"the model read the best, {best['title']}", asked
+    )
+    content = _json(_content_of(seen, "read_document")).get("text", "")
+    whole = next(item.text for item in texts if item.title == best["title"])
+    is_there = len(content) >= min(len(whole), LEAST_READ_CHARACTERS) and content in whole
+    stage.checks.that("read.text", is_there, f"it was given {len(content)} of its {len(whole)} characters", content)
 
 
 async def _check_task(stage: Stage, run_id: str, project_id: str) -> None:
@@ -148,15 +151,23 @@ async def _check_answer(stage: Stage, thread_id: str, seen: list[Seen]) -> None:
     stage.checks.that("answer.quotes", quoted, "the answer quotes what each tool returned", streamed)
 
 
+def _asked(seen: list[Seen], tool: str) -> list[dict[str, Any]]:
+    """Return the arguments of each call of a tool."""
+    calls = [event.tool_executing for event in of_kind(seen, "tool_executing")]
+    return [_json(call.arguments_json) for call in calls if call.name == tool]
+
+
 def _content_of(seen: list[Seen], tool: str) -> str:
-    return "\n".join(
-        event.tool_completed.content for event in of_kind(seen, "tool_completed") if event.tool_completed.name == tool
-    )
+    results = [event.tool_completed for event in of_kind(seen, "tool_completed")]
+    return next((result.content for result in results if result.name == tool), "")
 
 
-def _plain(text: str) -> str:
-    """Without white space and escapes: a tool may give text inside JSON."""
-    return "".join(text.replace("\\n", "").replace('\\"', '"').replace("\\\\", "\\").split())
+def _json(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def _events(seen: list[Seen]) -> list[RunEvent]:
