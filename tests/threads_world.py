@@ -13,10 +13,10 @@ import uuid_utils.compat
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from weft.agents.v1 import agent_pb2, agent_service_pb2, agent_service_pb2_grpc
-from weft.documents.v1 import document_service_pb2_grpc
+from weft.documents.v1 import document_pb2, document_service_pb2, document_service_pb2_grpc
 from weft.projects.v1 import project_service_pb2_grpc
 from weft.runs.v1 import admission_service_pb2_grpc, run_queue_service_pb2_grpc, run_service_pb2_grpc
-from weft.tasks.v1 import task_service_pb2_grpc
+from weft.tasks.v1 import task_pb2, task_service_pb2, task_service_pb2_grpc
 from weft.tenants.v1 import (
     credential_service_pb2_grpc,
     tenant_pb2,
@@ -182,3 +182,13 @@ def uuid_from(text: str) -> UUID:
 async def an_agent(client: Client, *tools: str, name: str = "Agent", **spec: Any) -> agent_pb2.Agent:
     request = agent_service_pb2.CreateAgentRequest(display_name=name, spec=agent_pb2.AgentSpec(tools=tools, **spec))
     return (await client.agents.CreateAgent(request)).agent
+
+
+async def a_document(client: Client, project_id: str) -> document_pb2.Document:
+    request = document_service_pb2.PutDocumentRequest(project_id=project_id, title="Title", text="Some text.")
+    return (await client.documents.PutDocument(request)).document
+
+
+async def a_task(client: Client, project_id: str) -> task_pb2.Task:
+    request = task_service_pb2.CreateTaskRequest(project_id=project_id, title="Title")
+    return (await client.tasks.CreateTask(request)).task

@@ -223,11 +223,14 @@ async def test_nul_in_texts_and_metadata_becomes_the_replacement_character(world
 async def test_delete_ends_its_runs_and_hides_all_of_it(world: ThreadsWorld) -> None:
     _, client = await world.tenant()
     made = await client.admission.InitiateRun(admission_service_pb2.InitiateRunRequest(text="hello"))
-    watching = client.runs.WaitRun(run_service_pb2.WaitRunRequest(run_id=made.run_id))
-    await watching.wait_for_connection()
-    await client.threads.DeleteThread(pb.DeleteThreadRequest(thread_id=made.thread_id))
-    with refused("RUN_NOT_FOUND"):
-        await watching
+
+    async def delete() -> None:
+        await client.threads.DeleteThread(pb.DeleteThreadRequest(thread_id=made.thread_id))
+
+    waiting = run_service_pb2.WaitRunRequest(run_id=made.run_id)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(all_refused("RUN_NOT_FOUND", (client.runs.WaitRun, waiting)))
+        group.create_task(delete())
     part = message_pb2.Part(text="x")
     await all_refused(
         "THREAD_NOT_FOUND",
