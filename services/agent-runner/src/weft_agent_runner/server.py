@@ -19,7 +19,7 @@ from weft_agent_runner.drain import Drainer
 from weft_agent_runner.equipper import CachingEquipper
 from weft_agent_runner.lane import Committer, WriteLane
 from weft_agent_runner.lease_keeper import LeaseKeeper
-from weft_agent_runner.model import OpenAIModel
+from weft_agent_runner.model import ModelLimits, OpenAIModel
 from weft_agent_runner.roster import Roster
 from weft_agent_runner.servicer import AgentRunnerServicer
 from weft_agent_runner.settings import RunnerSettings
@@ -62,6 +62,9 @@ async def _open(settings: RunnerSettings, program: Program) -> tuple[GrpcRunQueu
             base_url=settings.openai_base_url,
             api_key=settings.openai_api_key.get_secret_value() or "none",
             max_connections=settings.max_runs,
+            limits=ModelLimits(
+                first_byte_seconds=settings.model_first_byte_seconds, idle_seconds=settings.model_idle_seconds
+            ),
         )
     )
     queue, tools, tenure = GrpcRunQueue(threads), GrpcTools(tools_channel), Tenure()

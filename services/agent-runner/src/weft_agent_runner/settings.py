@@ -20,5 +20,8 @@ class RunnerSettings(ServerSettings):
     max_buffered: int = Field(1024 * 1024, ge=1024, le=64 * 1024 * 1024)
     # Largest context of a run, in bytes: it is held in memory for as long as the run goes on.
     max_context_bytes: int = Field(16 * 1024 * 1024, ge=1024)
+    # How long a model may take to say something at all, and to go on.
+    model_first_byte_seconds: float = Field(60.0, gt=0, le=3600)
+    model_idle_seconds: float = Field(30.0, gt=0, le=3600)
     # How long a tools service that is away is called again before the model is told so.
     tools_patience_seconds: float = Field(15.0, ge=0, le=600)

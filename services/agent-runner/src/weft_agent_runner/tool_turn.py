@@ -7,7 +7,7 @@ from weft_agent_runner.domain.book import Book
 from weft_agent_runner.domain.decisions import after_tool_results
 from weft_agent_runner.domain.events import ToolExecuting, ToolProgress
 from weft_agent_runner.domain.outcome import ToolFailed, ToolFailureReason, ToolOutcome, refused_before_start
-from weft_agent_runner.domain.ports import PeerUnavailableError
+from weft_agent_runner.domain.ports import PeerFaultError, PeerUnavailableError
 from weft_agent_runner.domain.run import ClaimedRun, PlacedToolCall
 from weft_agent_runner.lane import Line
 from weft_agent_runner.workshop import Workshop, patiently
@@ -44,8 +44,8 @@ class ToolTurn:
             return await patiently(
                 lambda: self._try(place, watch), self._shop.limits.tools_patience_seconds, self._shop.random
             )
-        except PeerUnavailableError:
-            return _unavailable(place, watch.has_begun)
+        except PeerUnavailableError as error:
+            return _unavailable(place, error, watch.has_begun)
 
     async def _try(self, place: PlacedToolCall, watch: "_Watch") -> ToolOutcome:
         await self._shop.trust.wait()
@@ -70,8 +70,10 @@ class _Watch:
             self._line.emit(ToolProgress(self._place, message, fraction))
 
 
-def _unavailable(place: PlacedToolCall, has_begun: bool) -> ToolFailed:
+def _unavailable(place: PlacedToolCall, error: PeerUnavailableError, has_begun: bool) -> ToolFailed:
     if has_begun:
         told = "the tools service went away during the call; whether the call took effect is unknown"
         return ToolFailed(place, ToolFailureReason.OUTCOME_UNKNOWN, told, may_have_happened=True)
+    if isinstance(error, PeerFaultError):
+        return ToolFailed(place, ToolFailureReason.FAILED, f"the tools service failed: {error}")
     return ToolFailed(place, ToolFailureReason.UNAVAILABLE, "the tools service cannot be reached; the call never began")

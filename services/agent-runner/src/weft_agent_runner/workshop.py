@@ -10,11 +10,13 @@ from weft_core.clock import Clock, SystemClock
 
 from weft_agent_runner.domain.agent import Equipment
 from weft_agent_runner.domain.model import Model
-from weft_agent_runner.domain.ports import PeerUnavailableError, RunQueue, Tools
+from weft_agent_runner.domain.ports import PeerFaultError, PeerUnavailableError, RunQueue, Tools
 from weft_agent_runner.domain.retries import backoff
 from weft_agent_runner.domain.run import ClaimedRun
 
 T = TypeVar("T")
+
+_MAX_FAULTS = 3
 
 
 class Trust(Protocol):
@@ -49,17 +51,18 @@ class Workshop:
 async def patiently(call: Callable[[], Awaitable[T]], seconds: float, random: Callable[[], float] = random) -> T:
     """Call until the peer answers.
 
-    Raises: PeerUnavailableError: it did not for `seconds`.
+    Raises: PeerUnavailableError: it did not for `seconds`, or answered with the same fault several times.
     """
     loop = asyncio.get_running_loop()
     give_up_at = loop.time() + seconds
-    tries = 0
+    tries = faults = 0
     while True:
         try:
             return await call()
-        except PeerUnavailableError:
-            pause = backoff(tries, random) / 2
-            tries = min(tries + 1, 3)
-            if loop.time() + pause >= give_up_at:
+        except PeerUnavailableError as error:
+            pause = backoff(min(tries, 3), random) / 2
+            tries += 1
+            faults += isinstance(error, PeerFaultError)
+            if faults >= _MAX_FAULTS or loop.time() + pause >= give_up_at:
                 raise
         await asyncio.sleep(pause)

@@ -9,6 +9,7 @@ from weft_agent_runner.domain.model import ModelCallError, ModelFault
 MAX_WAIT_IN_PLACE_SECONDS = 60.0
 _FIRST_DELAY_SECONDS = 0.25
 _MAX_DELAY_SECONDS = 8.0
+_MAX_PARK_SECONDS = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +22,15 @@ def after_failure(
 ) -> TryAgain | Park | Fail:
     """`tries` counts those of this take-up of the run; `attempt` also those before, so that a provider which always
     asks for a long pause does not park a run for ever."""
-    if not error.is_retryable or tries >= max_tries:
+    is_worth_it = error.is_retryable or error.fault is ModelFault.MALFORMED  # garbled once is not garbled always
+    if not is_worth_it or tries >= max_tries:
         return failure_of(error)
     asked = error.retry_after_seconds
     if asked is None:
         return TryAgain(backoff(tries, random))
     if asked <= MAX_WAIT_IN_PLACE_SECONDS:
         return TryAgain(max(asked, 0.0) + random() * _FIRST_DELAY_SECONDS)
-    return Park(asked) if attempt < max_tries else failure_of(error)
+    return Park(min(asked, _MAX_PARK_SECONDS)) if attempt < max_tries else failure_of(error)
 
 
 def backoff(tries: int, random: Callable[[], float]) -> float:
