@@ -1,13 +1,16 @@
 """What becomes of a call whose watcher, journal, lease or server goes away in the middle."""
 
 import asyncio
+import time
 from dataclasses import replace
 
 import grpc
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from integration.tools.harness import (
+    KEY,
     QUICK,
+    SCOPES,
     TENANT,
     Setting,
     ToolsServer,
@@ -25,6 +28,7 @@ from weft.tools.v1 import tool_service_pb2
 from weft.tools.v1.tool_journal_service_pb2_grpc import ToolJournalServiceStub
 from weft_grpckit.channels import open_channel
 from weft_grpckit.status import reason_of
+from weft_grpckit.tokens import TokenSigner
 from weft_testkit.effect_tools import effects_in
 from weft_tools.domain.arguments import digest_of
 
@@ -200,6 +204,18 @@ async def test_an_attempt_that_lost_its_call_stops_and_tells_what_stands(setting
     outcome = await last_of(call)
     assert (outcome.reason, outcome.message) == (UNKNOWN, "nobody knows")
     assert setting.gate.was_cancelled
+
+
+async def test_a_call_outlives_the_callers_token(setting: Setting, server: ToolsServer) -> None:
+    dying = TokenSigner(KEY, now=lambda: time.time() - 88)  # good for one to two seconds more
+    metadata = [("weft-token", dying.caller_token(TENANT, "ada", SCOPES))]
+    request = a_request(setting.agent("gate"), "gate")
+    call = server.stub.ExecuteTool(request, metadata=metadata)
+    await within(setting.gate.entered.wait())
+    await asyncio.sleep(2.2)
+    assert reason_of(await failure_of(server.stub.ExecuteTool(request, metadata=metadata))) == "TOKEN_INVALID"
+    setting.gate.opened.set()
+    assert (await last_of(call)).content == "passed"
 
 
 async def test_a_stopping_server_lets_calls_end_in_time(setting: Setting, server: ToolsServer) -> None:

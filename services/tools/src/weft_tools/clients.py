@@ -32,21 +32,23 @@ Metadata = tuple[tuple[str, str], ...]
 Answer = TypeVar("Answer")
 
 
-@dataclass(frozen=True, slots=True)
 class Sessions:
     """Opens threads with the rights of whoever asks for a tool call."""
 
-    channel: grpc.aio.Channel
-    signer: TokenSigner
-    patience_seconds: float
+    def __init__(self, channel: grpc.aio.Channel, signer: TokenSigner, patience_seconds: float) -> None:
+        self._signer, self._patience_seconds = signer, patience_seconds
+        self._journal = journal_grpc.ToolJournalServiceStub(channel)
+        self._documents = documents_grpc.DocumentServiceStub(channel)
+        self._tasks = tasks_grpc.TaskServiceStub(channel)
+        self._runs = run_service_pb2_grpc.RunServiceStub(channel)
 
     def open(self, caller: Caller, token: str) -> Session:
-        metadata = _credential(self.signer, caller, token)
+        metadata = _credential(self._signer, caller, token)
         return Session(
-            journal=GrpcJournal(journal_grpc.ToolJournalServiceStub(self.channel), metadata),
-            documents=GrpcDocuments(documents_grpc.DocumentServiceStub(self.channel), metadata, self.patience_seconds),
-            tasks=GrpcTasks(tasks_grpc.TaskServiceStub(self.channel), metadata, self.patience_seconds),
-            runs=GrpcRuns(run_service_pb2_grpc.RunServiceStub(self.channel), metadata),
+            journal=GrpcJournal(self._journal, metadata),
+            documents=GrpcDocuments(self._documents, metadata, self._patience_seconds),
+            tasks=GrpcTasks(self._tasks, metadata, self._patience_seconds),
+            runs=GrpcRuns(self._runs, metadata),
         )
 
 
