@@ -63,12 +63,12 @@ class IdField:
 
 
 def id_fields() -> Iterator[IdField]:
-    for module in MODULES:
-        services: list[ServiceDescriptor] = list(module.DESCRIPTOR.services_by_name.values())
-        for method in (method for service in services for method in service.methods):
-            for field in method.input_type.fields:
-                if field.name.endswith("_id") and field.name not in UNTYPED:
-                    yield IdField(method, field)
+    services: list[ServiceDescriptor] = [
+        service for module in MODULES for service in module.DESCRIPTOR.services_by_name.values()
+    ]
+    for method in (method for service in services for method in service.methods):
+        names = {field.name: field for field in method.input_type.fields if field.name.endswith("_id")}
+        yield from (IdField(method, field) for name, field in names.items() if name not in UNTYPED)
 
 
 def client_for(world: ThreadsWorld, method: MethodDescriptor, caller: Client) -> Client:

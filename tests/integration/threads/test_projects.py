@@ -1,5 +1,8 @@
 """ProjectService on the real service."""
 
+import asyncio
+
+import grpc
 from google.protobuf.field_mask_pb2 import FieldMask
 from threads_world import Client, ThreadsWorld, refused, unknown_id
 from weft.documents.v1 import document_service_pb2
@@ -8,6 +11,7 @@ from weft.projects.v1 import project_service_pb2 as pb
 from weft.runs.v1 import admission_service_pb2, run_pb2, run_service_pb2
 from weft.tasks.v1 import task_service_pb2
 from weft.threads.v1 import thread_service_pb2
+from weft_grpckit.status import reason_of
 
 
 async def a_project(client: Client, name: str = "Project") -> project_pb2.Project:
@@ -89,3 +93,25 @@ async def test_update_of_an_unknown_project_is_not_found(world: ThreadsWorld) ->
     _, client = await world.tenant()
     with refused("PROJECT_NOT_FOUND"):
         await client.projects.UpdateProject(pb.UpdateProjectRequest(project_id=unknown_id("prj"), display_name="x"))
+
+
+async def test_nothing_is_left_in_a_project_that_was_deleted_while_it_was_filled(world: ThreadsWorld) -> None:
+    _, client = await world.tenant()
+
+    async def fill(project_id: str) -> None:
+        initiate = admission_service_pb2.InitiateRunRequest(text="hello", project_id=project_id)
+        create = thread_service_pb2.CreateThreadRequest(project_id=project_id)
+        answers = await asyncio.gather(
+            client.admission.InitiateRun(initiate), client.threads.CreateThread(create), return_exceptions=True
+        )
+        for error in (answer for answer in answers if isinstance(answer, BaseException)):
+            assert isinstance(error, grpc.aio.AioRpcError)
+            assert reason_of(error) == "PROJECT_NOT_FOUND"
+
+    for _ in range(15):
+        project_id = (await a_project(client)).project_id
+        async with asyncio.TaskGroup() as group:
+            for _ in range(3):
+                group.create_task(fill(project_id))
+            await client.projects.DeleteProject(pb.DeleteProjectRequest(project_id=project_id, force=True))
+    assert (await client.threads.ListThreads(thread_service_pb2.ListThreadsRequest())).threads == []
