@@ -124,11 +124,11 @@ def _caller_from(claims: dict[str, Any]) -> Caller:
     is_run = kind is CallerKind.RUN
     return Caller(
         kind=kind,
-        tenant_id=parse_id("ten", claims["ten"]),
+        tenant_id=parse_id("ten", str(claims["ten"])),
         principal=str(claims["sub"]),
         scopes=frozenset(str(each) for each in claims["scp"]),
-        run_id=parse_id("run", claims["run"]) if is_run else None,
+        run_id=parse_id("run", str(claims["run"])) if is_run else None,
         epoch=int(claims["epoch"]) if is_run else None,
-        agent_id=parse_id("agt", claims["agt"]) if is_run else None,
+        agent_id=parse_id("agt", str(claims["agt"])) if is_run else None,
         service=str(claims["svc"]) if kind is CallerKind.SERVICE else "",
     )
