@@ -17,7 +17,7 @@ ENDLESS = "scripted:tps=40,count=100000,tag=demo-cancel"
 FIRST, SECOND = "Tell me about threads.", "And about runs, please."
 DELTAS_BEFORE = 4
 CANCEL_WAIT_SECONDS = 5
-MOST_CANCEL_SECONDS = 1.0
+MOST_CANCEL_SECONDS = 2.0
 
 
 async def merge(stage: Stage) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 
 from weft.runs.v1.event_pb2 import RunEvent
@@ -10,6 +10,8 @@ from weft.runs.v1.event_pb2 import RunEvent
 from weft_cli.api import Api
 from weft_cli.demo.checks import CheckFailedError
 from weft_cli.demo.log import Seen
+
+SILENCE_SECONDS = 15.0
 
 
 class Watcher:
@@ -24,11 +26,19 @@ class Watcher:
     async def watch(self, api: Api, run_id: str, after_seq: int = 0) -> list[Seen]:
         """Return everything after `after_seq` once the run has ended."""
         async with aclosing(api.watch(run_id, after_seq)) as events:
-            async for event in events:
+            while (event := await self._next(events)) is not None:
                 self._show(event)
                 await self._note(Seen(event, time.time()))
         await self._note(None)
         return self.seen
+
+    async def _next(self, events: AsyncIterator[RunEvent]) -> RunEvent | None:
+        try:
+            async with asyncio.timeout(SILENCE_SECONDS):
+                return await anext(events, None)
+        except TimeoutError:
+            seen = [item.event.seq for item in self.seen[-3:]]
+            raise CheckFailedError("log.flow", f"no event for {SILENCE_SECONDS:.0f} s; last seqs: {seen}") from None
 
     async def until(self, kind: str, count: int = 1) -> None:
         """Wait for so many events of a kind. Raises: CheckFailedError: the run ended before."""
