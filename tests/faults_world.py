@@ -9,10 +9,13 @@ from typing import Any, Self
 
 import aiohttp
 import asyncpg
+import grpc
 from oracle import Verdict, assert_clean
 from public_api import Api, new_tenant
 from runs_world import superuser_url
+from weft.runs.v1.run_service_pb2 import ListRunsRequest
 from weft_cli.stack import Stack
+from weft_cli.stack.errors import StackError
 
 
 @dataclass
@@ -45,8 +48,25 @@ class FaultWorld:
     async def mend(self) -> None:
         """Start what a test left dead."""
         for name in self.stack.names:
-            if not await asyncio.to_thread(self.stack.is_ready, name):
+            if not self._is_running(name):
                 await self.start(name)
+        await self._database_answers()
+
+    def _is_running(self, name: str) -> bool:
+        try:
+            return self.stack.pid(name) > 0
+        except StackError:
+            return False
+
+    async def _database_answers(self) -> None:
+        """Wait until a call that needs the database succeeds again."""
+        async with asyncio.timeout(30):
+            while True:
+                try:
+                    await self.api.runs.ListRuns(ListRunsRequest(), metadata=self.api.metadata, timeout=5)
+                    return
+                except grpc.aio.AioRpcError:
+                    await asyncio.sleep(0.1)
 
     async def judge(self) -> Verdict:
         return await assert_clean(self.dsn, self.api.recordings)

@@ -39,7 +39,7 @@ async def test_service_restarted_in_mid_run_repeats_no_model_call(world: FaultWo
         await world.stop(name)
         await world.start(name)
     events = await watching
-    assert type_of(events[-1]) == "run_succeeded"
+    assert type_of(events[-1]) == "run_succeeded", events[-1]
     assert {event.epoch for event in events} == {0, 1}
     assert len(await world.calls(model=model)) == 1
 
@@ -74,6 +74,6 @@ async def test_postgres_away_in_mid_run_repeats_no_model_call(world: FaultWorld,
     await asyncio.sleep(seconds)
     await world.start("postgres")
     events = await watching
-    assert type_of(events[-1]) == "run_succeeded"
+    assert type_of(events[-1]) == "run_succeeded", events[-1]
     assert {event.epoch for event in events} == {0, 1}
     assert len(await world.calls(model=model)) == 1

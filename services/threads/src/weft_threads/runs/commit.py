@@ -10,7 +10,7 @@ from uuid import UUID
 import asyncpg
 
 from weft_threads.events.append import Append, append_events
-from weft_threads.events.frames import LoggedEvent, logged_events
+from weft_threads.events.frames import logged_events
 from weft_threads.runs.announce import Announcer
 from weft_threads.store.database import Database, DriverConnection
 
@@ -61,16 +61,19 @@ class Committer:
         Mixed in one transaction they would deadlock with initiate, which locks the thread first.
 
         Raises:
-            ExceptionGroup: of what the database raised; the runner repeats the identical batch.
+            UnavailableError: the database is away; some entries may be written, and the same batch may come again.
         """
         plain = [entry.append for entry in entries if entry.is_plain]
         others = [entry for entry in entries if not entry.is_plain]
-        async with asyncio.TaskGroup() as group:
-            appending = group.create_task(self._append(plain))
-            writing = [group.create_task(self._write(entry)) for entry in others]
-        results = appending.result()
-        for entry, task in zip(others, writing, strict=True):
-            results[entry.append.run_id] = task.result()
+        # All of them come to their end before one failure is told: the runner repeats the identical batch.
+        outcomes = await asyncio.gather(
+            self._append(plain), *(self._write(entry) for entry in others), return_exceptions=True
+        )
+        results: dict[UUID, Result] = {}
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+            results |= outcome
         return [results.get(entry.append.run_id, Result(data_error="no such run")) for entry in entries]
 
     async def _append(self, batch: Sequence[Append]) -> dict[UUID, Result]:
@@ -93,21 +96,21 @@ class Committer:
         middle = len(batch) // 2
         return await self._append(batch[:middle]) | await self._append(batch[middle:])
 
-    async def _write(self, entry: Entry) -> Result:
+    async def _write(self, entry: Entry) -> dict[UUID, Result]:
         try:
             row = await self._database.call_queue(_commit_entry, entry, self._new_id)
         except DATA_ERRORS as error:
-            return Result(data_error=str(error))
+            return {entry.append.run_id: Result(data_error=str(error))}
         except asyncpg.PostgresError as error:
             if error.sqlstate != "WF002":
                 raise
-            return Result(data_error=str(error))
+            return {entry.append.run_id: Result(data_error=str(error))}
         if row["state"] is None:
-            return Result(data_error="no such run")
-        events: list[LoggedEvent] = logged_events(row["events"])
-        self._announcer.events(events)
+            return {}
+        self._announcer.events(logged_events(row["events"]))
         self._announcer.ready(int(row["is_ready"]))
-        return Result(row["state"], row["epoch"], row["last_seq"], row["stop_requested"], row["begun_message"])
+        standing = (row["state"], row["epoch"], row["last_seq"], row["stop_requested"])
+        return {entry.append.run_id: Result(*standing, begun_message=row["begun_message"])}
 
 
 async def _commit_entry(connection: DriverConnection, entry: Entry, new_id: Callable[[], UUID]) -> asyncpg.Record:
