@@ -91,6 +91,7 @@ async def test_call_sends_context_tools_and_parameters(model: OpenAIModel, serve
     [seen] = server.log.find(model="scripted")
     assert [message["role"] for message in seen.messages] == ["system", "user", "assistant", "tool"]
     assert seen.messages[0]["content"] == "be brief"
+    assert seen.messages[2]["content"] == "", "llama-cpp-python refuses null"
     assert json.loads(seen.messages[2]["tool_calls"][0]["function"]["arguments"]) == {"invalid_json": "{broken"}
     assert seen.tools == ["search_documents"]
 

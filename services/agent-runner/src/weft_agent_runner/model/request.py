@@ -24,12 +24,12 @@ def request_body(request: ModelRequest) -> dict[str, Any]:
 
 
 def _message(message: ModelMessage) -> dict[str, Any]:
+    """`content` is a text even where there are only calls: some servers refuse null, others its absence."""
     made: dict[str, Any] = {"role": message.role.value, "content": message.text}
     if message.role is Role.TOOL:
         made["tool_call_id"] = message.tool_call_id
     if message.tool_calls:
         made["tool_calls"] = [_tool_call(call) for call in message.tool_calls]
-        made["content"] = message.text or None
     return made
 
 
