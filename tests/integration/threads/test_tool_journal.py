@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
@@ -294,7 +295,7 @@ async def test_another_tenants_execution_is_lost_to_a_stranger(world: ThreadsWor
 async def test_exactly_one_of_many_begins_a_dead_processs_call_again(world: ThreadsWorld) -> None:
     _, client = await world.tenant()
     agent_id = (await an_agent(client, "create_task")).agent_id
-    values = {"agent_id": agent_id, "request_id": "r", "is_idempotent": True}
+    values: dict[str, Any] = {"agent_id": agent_id, "request_id": "r", "is_idempotent": True}
     await begin(client, lease=SHORT, **values)
     await lease_is_over()
     answers = await asyncio.gather(*(begin(client, **values) for _ in range(30)))
