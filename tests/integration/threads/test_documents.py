@@ -118,6 +118,8 @@ async def test_list_is_of_one_project_or_of_all(world: ThreadsWorld) -> None:
     request.page_token = first.next_page_token
     second = await client.documents.ListDocuments(request)
     assert [each.title for each in [*first.documents, *second.documents]] == titles[::-1]
+    titled = await client.documents.ListDocuments(pb.ListDocumentsRequest(title="3.md"))
+    assert [each.title for each in titled.documents] == ["3.md"]
     with refused("PROJECT_NOT_FOUND"):
         await client.documents.ListDocuments(pb.ListDocumentsRequest(project_id=unknown_id("prj")))
 

@@ -32,12 +32,14 @@ class Documents:
         )
 
     async def list(
-        self, caller: Caller, project_id: UUID | None, before: UUID | None, limit: int
+        self, caller: Caller, project_id: UUID | None, title: str, before: UUID | None, limit: int
     ) -> Sequence[Document]:
+        """List documents of a project (None: of all), of a title (empty: of all)."""
+
         async def work(tx: AsyncConnection) -> Sequence[Document]:
             if project_id is not None:
                 await get_project(tx, project_id)
-            return await store.list_documents(tx, project_id, before, limit)
+            return await store.list_documents(tx, project_id, title, before, limit)
 
         return await self._database.transact(caller.tenant_id, work)
 

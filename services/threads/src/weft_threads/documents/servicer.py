@@ -32,10 +32,10 @@ class DocumentServicer(grpc_pb.DocumentServiceServicer):
     async def ListDocuments(self, request: pb.ListDocumentsRequest, context: Context) -> pb.ListDocumentsResponse:
         caller = caller_of(context)
         project_id = parse_id("prj", request.project_id, "project_id") if request.project_id else None
-        filters = {"project_id": request.project_id}
+        filters = {"project_id": request.project_id, "title": request.title}
         page = await self._pager.page(
             PageRequest(caller.tenant_id, "ListDocuments", filters, request.page_size, request.page_token),
-            lambda cursor, limit: self._documents.list(caller, project_id, uuid_of(cursor), limit),
+            lambda cursor, limit: self._documents.list(caller, project_id, request.title, uuid_of(cursor), limit),
             lambda document: document.document_id.bytes,
         )
         documents = [convert.document_to_proto(document) for document in page.items]

@@ -103,9 +103,11 @@ async def read_document(tx: AsyncConnection, document_id: UUID, offset: int, len
 
 
 async def list_documents(
-    tx: AsyncConnection, project_id: UUID | None, before: UUID | None, limit: int
+    tx: AsyncConnection, project_id: UUID | None, title: str, before: UUID | None, limit: int
 ) -> Sequence[Document]:
     query = _DOCUMENTS if project_id is None else _DOCUMENTS.where(documents.c.project_id == project_id)
+    if title:
+        query = query.where(documents.c.title == title)
     if before is not None:
         query = query.where(documents.c.document_id < before)
     rows = await tx.execute(query.order_by(documents.c.document_id.desc()).limit(limit))
