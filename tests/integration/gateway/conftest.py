@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -60,48 +60,57 @@ class Edge:
                 await asyncio.sleep(0.02)
 
 
+def settings_of(redis: RedisServer, upstream: FakeUpstream, overrides: dict[str, Any]) -> GatewaySettings:
+    values: dict[str, Any] = {
+        "listen_address": "127.0.0.1:0",
+        "token_key": TOKEN_KEY.hex(),
+        "operator_key": OPERATOR_KEY,
+        "redis_url": redis.url,
+        "threads_addresses": f"127.0.0.1:{upstream.port}",
+        "tools_addresses": f"127.0.0.1:{upstream.port}",
+        "stop_grace_seconds": 1,
+        "strict_reasons": True,
+    }
+    return GatewaySettings(**{**values, **overrides})
+
+
+@asynccontextmanager
+async def upstream_on(redis: RedisServer) -> AsyncIterator[FakeUpstream]:
+    """A fake threads that publishes over the real Redis, with three keys."""
+    outlet = RedisOutlet(redis.url)
+    sending = asyncio.create_task(outlet.run())
+    upstream = FakeUpstream(TOKEN_KEY, outlet.publish)
+    upstream.add_key(KEY, TENANT, *SCOPES)
+    upstream.add_key(READER_KEY, TENANT, "runs.read")
+    upstream.add_key(OTHER_KEY, OTHER_TENANT, *SCOPES)
+    try:
+        async with upstream:
+            yield upstream
+    finally:
+        await end_tasks([sending])
+
+
 @asynccontextmanager
 async def opened(redis: RedisServer, **overrides: Any) -> AsyncIterator[Edge]:
-    outlet = RedisOutlet(redis.url)
-    threads = FakeUpstream(TOKEN_KEY, outlet.publish)
-    threads.add_key(KEY, TENANT, *SCOPES)
-    threads.add_key(READER_KEY, TENANT, "runs.read")
-    threads.add_key(OTHER_KEY, OTHER_TENANT, *SCOPES)
-    async with AsyncExitStack() as stack:
-        sending = asyncio.create_task(outlet.run())
-        stack.push_async_callback(end_tasks, [sending])
-        await stack.enter_async_context(threads)
+    async with upstream_on(redis) as upstream:
         program = Program(grace_seconds=1)
-        settings = GatewaySettings(
-            **{
-                "listen_address": "127.0.0.1:0",
-                "token_key": TOKEN_KEY.hex(),
-                "operator_key": OPERATOR_KEY,
-                "redis_url": redis.url,
-                "threads_addresses": f"127.0.0.1:{threads.port}",
-                "tools_addresses": f"127.0.0.1:{threads.port}",
-                "stop_grace_seconds": 1,
-                "strict_reasons": True,
-                **overrides,
-            }
-        )
+        settings = settings_of(redis, upstream, overrides)
         composed: asyncio.Future[Gateway] = asyncio.get_running_loop().create_future()
 
         async def composing(running: Program) -> None:
             composed.set_result(await compose(running, settings))
 
         serving = asyncio.create_task(program.run(composing))
-        async with asyncio.timeout(10):
-            await asyncio.wait((composed, serving), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((composed, serving), timeout=10, return_when=asyncio.FIRST_COMPLETED)
         if serving.done():
             serving.result()
         gateway = composed.result()
-        channel = await stack.enter_async_context(grpc.aio.insecure_channel(f"127.0.0.1:{gateway.port}"))
-        edge = Edge(gateway, program, threads, redis, channel, serving)
-        try:
-            yield edge
-        finally:
-            await edge.stop()
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{gateway.port}") as channel:
+            edge = Edge(gateway, program, upstream, redis, channel, serving)
+            try:
+                yield edge
+            finally:
+                await edge.stop()
 
 
 @pytest.fixture

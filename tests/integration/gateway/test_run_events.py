@@ -296,6 +296,7 @@ async def test_a_wrong_kind_of_id_is_refused(edge: Any) -> None:
     found = from_rpc_error(error)
     assert found is not None
     assert [violation.field for violation in found.violations] == ["run_id"]
+    assert "is a thread id; needed is a run id" in found.message
 
 
 async def test_another_tenant_that_tries_first_does_not_disturb_the_owner(edge: Any) -> None:

@@ -1,14 +1,19 @@
 """Requests against the rules in their contract, before the method sees them."""
 
-from typing import Any
+import re
+from typing import Any, Final
 
 import protovalidate
 from google.protobuf.message import Message
 from weft_core.errors import FieldViolation, InvalidFieldsError
+from weft_core.ids import parse_id
 
 from weft_grpckit.context import Context
 from weft_grpckit.contract import MethodContract
 from weft_grpckit.interceptors.wrapping import Guard
+
+# How the contract says that a field holds an id: `^run_[0-7]…$`, or `^(run_[0-7]…)?$` where it may be empty.
+_ID_PATTERN: Final = re.compile(r"\^\(?([a-z]{3})_\[0-7\]")
 
 
 class ValidationInterceptor(Guard):
@@ -27,7 +32,20 @@ def validate(message: Message) -> None:
 
 
 def _violation(violation: Any) -> FieldViolation:
-    return FieldViolation(_path(violation), violation.proto.message, violation.proto.rule_id)
+    path, rule = _path(violation), violation.proto.rule_id
+    return FieldViolation(path, _id_fault(violation, path) or violation.proto.message, rule)
+
+
+def _id_fault(violation: Any, path: str) -> str:
+    """Say of a wrong id which kind it is and which is needed; "" where the field is for something else."""
+    kind = _ID_PATTERN.match(str(violation.rule_value)) if violation.proto.rule_id == "string.pattern" else None
+    if kind is None:
+        return ""
+    try:
+        parse_id(kind[1], str(violation.field_value), path)
+    except InvalidFieldsError as error:
+        return error.violations[0].description
+    return ""
 
 
 def _path(violation: Any) -> str:
