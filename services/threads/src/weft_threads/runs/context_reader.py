@@ -3,7 +3,8 @@
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
-from weft_core.errors import FailedPreconditionError
+from weft_core.caller import Caller
+from weft_core.errors import FailedPreconditionError, UnauthenticatedError
 
 from weft_threads.runs.context import transcript_of
 from weft_threads.runs.end import run_not_found
@@ -15,13 +16,19 @@ class ContextReader:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def read(self, tenant_id: UUID, run_id: UUID, epoch: int) -> tuple[ContextMessage, ...]:
-        """Return the context of a run that is still held under `epoch`.
+    async def read(self, caller: Caller, run_id: UUID, epoch: int) -> tuple[ContextMessage, ...]:
+        """Return the context of the caller's run, if it is still held under `epoch`.
 
         Raises:
-            NotFoundError: RUN_NOT_FOUND.
+            UnauthenticatedError: TOKEN_INVALID: the caller is no run.
+            NotFoundError: RUN_NOT_FOUND, also when the caller is another run.
             FailedPreconditionError: EPOCH_STALE.
         """
+        if caller.run_id is None:
+            raise UnauthenticatedError("TOKEN_INVALID", "a context is read with the token of its run only")
+        if caller.run_id != run_id:
+            raise run_not_found()
+        tenant_id = caller.tenant_id
 
         async def work(connection: AsyncConnection) -> tuple[ContextMessage, ...]:
             driver: DriverConnection | None = (await connection.get_raw_connection()).driver_connection

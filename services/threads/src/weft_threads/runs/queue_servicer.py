@@ -58,8 +58,6 @@ class RunQueueServicer(grpc_pb.RunQueueServiceServicer):
     async def ReadContext(
         self, request: pb.ReadContextRequest, context: Context
     ) -> AsyncIterator[pb.ReadContextResponse]:
-        messages = await self._contexts.read(
-            caller_of(context).tenant_id, parse_id("run", request.run_id), request.epoch
-        )
+        messages = await self._contexts.read(caller_of(context), parse_id("run", request.run_id), request.epoch)
         for batch in convert.context_batches(messages):
             yield pb.ReadContextResponse(context=batch)

@@ -61,7 +61,7 @@ class ToolJournal:
 
     async def renew(self, caller: Caller, execution_id: UUID, attempt: int, lease: timedelta) -> None:
         is_ours = await self._database.transact(
-            caller.tenant_id, lambda tx: store.renew_execution(tx, execution_id, attempt, lease)
+            caller.tenant_id, lambda tx: store.renew_execution(tx, execution_id, caller.run_id, attempt, lease)
         )
         if not is_ours:
             _raise_lost(execution_id)
@@ -70,9 +70,9 @@ class ToolJournal:
         """Store how a call ended. The lease does not matter: as long as nobody else began it, what happened counts."""
 
         async def work(tx: AsyncConnection) -> None:
-            if await store.finish_execution(tx, execution_id, attempt, outcome) is not None:
+            if await store.finish_execution(tx, execution_id, caller.run_id, attempt, outcome) is not None:
                 return
-            found = await store.find_execution(tx, execution_id)
+            found = await store.find_execution(tx, execution_id, caller.run_id)
             is_given_up = found is not None and found.state is State.UNKNOWN and outcome.state is not State.UNKNOWN
             if found is None or found.attempt != attempt or is_given_up:
                 _raise_lost(execution_id)
@@ -99,7 +99,7 @@ async def _take_up(tx: AsyncConnection, found: Execution, asked: Asked, setting:
     if found.is_idempotent:
         again = await store.restart_execution(tx, found.tool_execution_id, asked.lease, setting.epoch)
         return Begun(again, setting)
-    ended = await store.finish_execution(tx, found.tool_execution_id, found.attempt, UNKNOWN_OUTCOME)
+    ended = await store.finish_execution(tx, found.tool_execution_id, setting.run_id, found.attempt, UNKNOWN_OUTCOME)
     return Begun(ended or found, None)
 
 

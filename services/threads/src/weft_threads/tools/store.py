@@ -97,8 +97,10 @@ async def lock_execution(tx: AsyncConnection, key: str) -> Execution:
     return _execution_of((await tx.execute(query)).one())
 
 
-async def find_execution(tx: AsyncConnection, execution_id: UUID) -> Execution | None:
-    query = sa.select(*_COLUMNS).where(_T.tool_execution_id == execution_id, _T.state != State.DENIED)
+async def find_execution(tx: AsyncConnection, execution_id: UUID, run_id: UUID | None) -> Execution | None:
+    query = sa.select(*_COLUMNS).where(
+        _T.tool_execution_id == execution_id, _T.run_id.is_not_distinct_from(run_id), _T.state != State.DENIED
+    )
     row = (await tx.execute(query)).one_or_none()
     return None if row is None else _execution_of(row)
 
@@ -113,15 +115,19 @@ async def restart_execution(tx: AsyncConnection, execution_id: UUID, lease: time
     return _execution_of((await tx.execute(change.returning(*_COLUMNS))).one())
 
 
-async def renew_execution(tx: AsyncConnection, execution_id: UUID, attempt: int, lease: timedelta) -> bool:
-    """Hold a call for longer. Returns whether it is still this attempt's, and under way."""
-    change = _of_attempt(execution_id, attempt).values(lease_time=NOW + lease)
+async def renew_execution(
+    tx: AsyncConnection, execution_id: UUID, run_id: UUID | None, attempt: int, lease: timedelta
+) -> bool:
+    """Hold a call for longer. Returns whether it is still this attempt's, of this run or of none, and under way."""
+    change = _of_attempt(execution_id, run_id, attempt).values(lease_time=NOW + lease)
     return (await tx.execute(change)).rowcount == 1
 
 
-async def finish_execution(tx: AsyncConnection, execution_id: UUID, attempt: int, outcome: Outcome) -> Execution | None:
-    """Store how an attempt ended, unless another one has begun or an outcome is stored."""
-    change = _of_attempt(execution_id, attempt).values(
+async def finish_execution(
+    tx: AsyncConnection, execution_id: UUID, run_id: UUID | None, attempt: int, outcome: Outcome
+) -> Execution | None:
+    """Store how an attempt ended, unless another one has begun, an outcome is stored, or it is another run's."""
+    change = _of_attempt(execution_id, run_id, attempt).values(
         state=outcome.state,
         content=outcome.content,
         is_truncated=outcome.is_truncated,
@@ -132,9 +138,12 @@ async def finish_execution(tx: AsyncConnection, execution_id: UUID, attempt: int
     return None if row is None else _execution_of(row)
 
 
-def _of_attempt(execution_id: UUID, attempt: int) -> sa.Update:
+def _of_attempt(execution_id: UUID, run_id: UUID | None, attempt: int) -> sa.Update:
     return sa.update(tool_executions).where(
-        _T.tool_execution_id == execution_id, _T.attempt == attempt, _T.state == State.STARTED
+        _T.tool_execution_id == execution_id,
+        _T.run_id.is_not_distinct_from(run_id),
+        _T.attempt == attempt,
+        _T.state == State.STARTED,
     )
 
 
