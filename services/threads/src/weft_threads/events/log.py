@@ -5,25 +5,15 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import asyncpg
-import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 from weft_core.errors import NotFoundError, OutOfRangeError
 
-from weft_threads.events.frames import LoggedEvent, encode_event
+from weft_threads.events.frames import LoggedEvent, encode_event, logged_events
 from weft_threads.store.database import Database, DriverConnection
 
 MAX_EVENTS = 2000
 MAX_BYTES = 1 << 20
 
-HEAD = sa.text("""
-  SELECT r.last_seq, r.end_time IS NOT NULL AS is_ended FROM runs r
-    JOIN threads t ON t.tenant_id = r.tenant_id AND t.thread_id = r.thread_id
-  WHERE r.tenant_id = :tenant AND r.run_id = :run AND (t.delete_time IS NULL OR :serve_deleted)
-""")
-EVENTS = sa.text("""
-  SELECT tenant_id, run_id, seq, epoch, type, is_terminal, create_time, payload FROM run_events
-  WHERE tenant_id = :tenant AND run_id = :run AND seq > :after AND seq <= :last ORDER BY seq LIMIT :limit
-""")
+READ = "SELECT * FROM read_run_log($1, $2, $3, $4, $5)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,23 +36,17 @@ class RunLog:
             NotFoundError: RUN_NOT_FOUND.
             OutOfRangeError: CURSOR_OUT_OF_RANGE.
         """
-
-        async def work(connection: AsyncConnection) -> LogPage:
-            keys = {"tenant": tenant_id, "run": run_id}
-            head = (await connection.execute(HEAD, {**keys, "serve_deleted": serve_deleted})).one_or_none()
-            if head is None:
-                raise NotFoundError("RUN_NOT_FOUND", "no such run; RunService.ListRuns shows those that exist")
-            if after_seq > head.last_seq:
-                raise OutOfRangeError(
-                    "CURSOR_OUT_OF_RANGE",
-                    f"after_seq {after_seq} lies beyond the newest event, {head.last_seq}",
-                    metadata={"last_seq": str(head.last_seq)},
-                )
-            span = {**keys, "after": after_seq, "last": head.last_seq, "limit": MAX_EVENTS}
-            rows = (await connection.execute(EVENTS, span)).all() if after_seq < head.last_seq else ()
-            return LogPage(_encoded([LoggedEvent(*row) for row in rows]), head.last_seq, head.is_ended)
-
-        return await self._database.transact(tenant_id, work)
+        row = await self._database.call(_read, tenant_id, run_id, after_seq, serve_deleted)
+        if row is None:
+            raise NotFoundError("RUN_NOT_FOUND", "no such run; RunService.ListRuns shows those that exist")
+        last_seq = row["last_seq"]
+        if after_seq > last_seq:
+            raise OutOfRangeError(
+                "CURSOR_OUT_OF_RANGE",
+                f"after_seq {after_seq} lies beyond the newest event, {last_seq}",
+                metadata={"last_seq": str(last_seq)},
+            )
+        return LogPage(_encoded(logged_events(row["events"])), last_seq, row["is_ended"])
 
     async def heads(self, keys: Sequence[tuple[UUID, UUID]]) -> list[tuple[UUID, int]]:
         """Return the newest seq of each run that exists, of (tenant, run)."""
@@ -81,6 +65,12 @@ def _encoded(events: Sequence[LoggedEvent]) -> tuple[bytes, ...]:
             break
         out.append(data)
     return tuple(out)
+
+
+async def _read(
+    connection: DriverConnection, tenant_id: UUID, run_id: UUID, after_seq: int, serve_deleted: bool
+) -> asyncpg.Record | None:
+    return await connection.fetchrow(READ, tenant_id, run_id, after_seq, MAX_EVENTS, serve_deleted)
 
 
 async def _heads(connection: DriverConnection, keys: Sequence[tuple[UUID, UUID]]) -> list[asyncpg.Record]:

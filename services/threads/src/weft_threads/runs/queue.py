@@ -76,6 +76,8 @@ class RunQueue:
                     _refuse(row["outcome"])
                 break
             claimed.append(self._claimed(row, message_id))
+            if not row["has_more"]:
+                break
         return claimed
 
     def _claimed(self, row: asyncpg.Record, message_id: UUID) -> Claimed:

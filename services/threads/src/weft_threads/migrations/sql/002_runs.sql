@@ -52,23 +52,30 @@ BEGIN
   RETURN v;
 END $$;
 
--- The same for several events at once.
-CREATE FUNCTION write_events(p_tenant uuid, p_run uuid, p_types text[], p_payloads bytea[]) RETURNS logged[]
+-- Store events of a run that end at its last_seq, which the caller has moved.
+CREATE FUNCTION store_events(p_run runs, p_types text[], p_payloads bytea[], p_now timestamptz) RETURNS logged[]
 LANGUAGE plpgsql AS $$
-DECLARE v_last bigint; v_epoch bigint; v_count int := cardinality(p_types); v_now timestamptz := weft_now(); v logged[];
+DECLARE v logged[];
 BEGIN
-  IF v_count = 0 THEN
-    RETURN '{}';
-  END IF;
-  UPDATE runs SET last_seq = last_seq + v_count WHERE tenant_id = p_tenant AND run_id = p_run
-    RETURNING last_seq - v_count, epoch INTO v_last, v_epoch;
   WITH written AS (
     INSERT INTO run_events (tenant_id, run_id, seq, epoch, type, create_time, payload)
-      SELECT p_tenant, p_run, v_last + n, v_epoch, type, v_now, payload
+      SELECT p_run.tenant_id, p_run.run_id, p_run.last_seq - cardinality(p_types) + n, p_run.epoch, type, p_now, payload
       FROM unnest(p_types, p_payloads) WITH ORDINALITY e(type, payload, n) RETURNING *)
   SELECT array_agg((tenant_id, run_id, seq, epoch, type, is_terminal, create_time, payload)::logged ORDER BY seq) INTO v
     FROM written;
   RETURN v;
+END $$;
+
+-- The same as write_event for several events at once.
+CREATE FUNCTION write_events(p_tenant uuid, p_run uuid, p_types text[], p_payloads bytea[]) RETURNS logged[]
+LANGUAGE plpgsql AS $$
+DECLARE r runs;
+BEGIN
+  IF cardinality(p_types) = 0 THEN
+    RETURN '{}';
+  END IF;
+  UPDATE runs SET last_seq = last_seq + cardinality(p_types) WHERE tenant_id = p_tenant AND run_id = p_run RETURNING * INTO r;
+  RETURN store_events(r, p_types, p_payloads, weft_now());
 END $$;
 
 -- Write an event of a thread whose row the caller has locked.
@@ -325,6 +332,24 @@ BEGIN
   INSERT INTO requests (tenant_id, request_id) VALUES (p_tenant, p_request_id) ON CONFLICT DO NOTHING;
   SELECT q.run_id INTO run_id FROM requests q WHERE tenant_id = p_tenant AND family = 'run' AND request_id = p_request_id;
   is_tombstone := run_id IS NULL;
+END $$;
+
+-- The events of a run after a seq, up to the head of its log. No row for a run that the tenant has not. One round trip:
+-- a watch that was just opened waits for it.
+CREATE FUNCTION read_run_log(p_tenant uuid, p_run uuid, p_after bigint, p_limit int, p_serve_deleted boolean)
+RETURNS TABLE (last_seq bigint, is_ended boolean, events logged[]) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE v_last bigint; v_is_ended boolean;
+BEGIN
+  PERFORM set_config('weft.tenant', p_tenant::text, true);
+  SELECT r.last_seq, r.end_time IS NOT NULL INTO v_last, v_is_ended FROM runs r
+    JOIN threads t ON t.tenant_id = r.tenant_id AND t.thread_id = r.thread_id
+    WHERE r.tenant_id = p_tenant AND r.run_id = p_run AND (t.delete_time IS NULL OR p_serve_deleted);
+  IF FOUND THEN
+    RETURN QUERY SELECT v_last, v_is_ended, ARRAY(
+      SELECT (tenant_id, run_id, seq, epoch, type, is_terminal, create_time, payload)::logged FROM run_events
+        WHERE tenant_id = p_tenant AND run_id = p_run AND seq > p_after AND seq <= v_last ORDER BY seq LIMIT p_limit);
+  END IF;
 END $$;
 
 -- The last guard of the life cycle, as in weft_threads/runs/states.py: whatever a statement says, no run takes a step

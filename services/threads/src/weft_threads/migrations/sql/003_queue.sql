@@ -60,6 +60,11 @@ BEGIN
     FROM runs x WHERE x.tenant_id = p_tenant AND x.thread_id = r.thread_id AND x.turn BETWEEN v_start AND r.turn;
 END $$;
 
+-- The payload of an event: StepStarted.
+CREATE FUNCTION step_started(p_step int, p_attempt int, p_message uuid) RETURNS bytea LANGUAGE sql IMMUTABLE AS $$
+  SELECT pb_int(1, p_step) || pb_int(2, p_attempt) || pb_text(3, id_text('msg', p_message))
+$$;
+
 -- Begin an attempt at a model call.
 CREATE FUNCTION begin_step(p_run runs, p_step int, p_attempt int, p_message uuid) RETURNS logged
 LANGUAGE plpgsql AS $$
@@ -67,8 +72,7 @@ BEGIN
   INSERT INTO run_steps (tenant_id, run_id, step, attempt, epoch, message_id)
     VALUES (p_run.tenant_id, p_run.run_id, p_step, p_attempt, p_run.epoch, p_message);
   UPDATE runs SET model_calls = model_calls + 1 WHERE tenant_id = p_run.tenant_id AND run_id = p_run.run_id;
-  RETURN write_event(p_run.tenant_id, p_run.run_id, 'step.started',
-    pb_int(1, p_step) || pb_int(2, p_attempt) || pb_text(3, id_text('msg', p_message)));  -- StepStarted
+  RETURN write_event(p_run.tenant_id, p_run.run_id, 'step.started', step_started(p_step, p_attempt, p_message));
 END $$;
 
 -- A candidate for a claim: a run whose runner is gone, or the oldest ready one. Its thread row is locked.
@@ -111,13 +115,17 @@ END $$;
 
 -- Take up one run for a runner whose lease lives. p_message is the id for the message of the step that this begins.
 -- `outcome`: claimed; none; stale: ask again, in a new transaction that holds no locks; unknown_runner; lease_expired.
+-- `has_more`: another claim may find one. The run's row is written once: each further version of it costs.
 CREATE FUNCTION claim_run(p_runner uuid, p_message uuid, OUT outcome text, OUT run runs, OUT events logged[],
-  OUT finished_steps int, OUT begun_step int, OUT begun_attempt int, OUT messages context_row[], OUT runs context_run[])
+  OUT finished_steps int, OUT begun_step int, OUT begun_attempt int, OUT messages context_row[], OUT runs context_run[],
+  OUT has_more boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 #variable_conflict use_column
-DECLARE c record; r runs; s run_steps; v_lease timestamptz; v_now timestamptz;
+DECLARE
+  c record; r runs; s run_steps; v_lease timestamptz; v_now timestamptz; v_is_first boolean; v_was_running boolean;
+  v_is_cut boolean := false; v_types text[]; v_payloads bytea[];
 BEGIN
-  events := '{}'; outcome := 'none';
+  events := '{}'; outcome := 'none'; has_more := false;
   SELECT lease_expire_time INTO v_lease FROM runners WHERE runner_id = p_runner;
   IF NOT FOUND THEN
     outcome := 'unknown_runner'; RETURN;
@@ -133,35 +141,50 @@ BEGIN
     outcome := 'stale'; RETURN;
   END IF;
   v_now := weft_now();
-  UPDATE runs SET state = 'running', owner = p_runner, epoch = epoch + 1, attempt = attempt + 1, ready_time = NULL,
-      wake_time = NULL, start_time = coalesce(start_time, v_now),
-      deadline_time = CASE WHEN r.state = 'running' THEN deadline_time
-        ELSE v_now + coalesce(run_remaining, run_timeout) END
-    WHERE tenant_id = r.tenant_id AND run_id = r.run_id RETURNING * INTO r;
-  IF r.start_time = v_now THEN
-    events := events || write_event(r.tenant_id, r.run_id, 'run.started', pb_int(1, r.attempt));
-    PERFORM write_thread_event(r.tenant_id, r.thread_id, 'run.started', r.run_id, NULL, events[1].seq);
-  ELSE
-    events := events || write_event(r.tenant_id, r.run_id, 'run.resumed', pb_int(1, r.attempt));
-  END IF;
+  v_is_first := r.start_time IS NULL;
+  v_was_running := r.state = 'running';
+  v_types := ARRAY[CASE WHEN v_is_first THEN 'run.started' ELSE 'run.resumed' END];
+  v_payloads := ARRAY[pb_int(1, r.attempt + 1)];
 
-  SELECT count(*) INTO finished_steps FROM run_steps
-    WHERE tenant_id = r.tenant_id AND run_id = r.run_id AND state = 'succeeded';
-  SELECT * INTO s FROM run_steps WHERE tenant_id = r.tenant_id AND run_id = r.run_id ORDER BY step DESC, attempt DESC LIMIT 1;
-  IF s.state = 'started' THEN
+  finished_steps := 0;
+  IF r.epoch > 0 THEN  -- else nobody has begun a step
+    SELECT count(*) INTO finished_steps FROM run_steps
+      WHERE tenant_id = r.tenant_id AND run_id = r.run_id AND state = 'succeeded';
+    SELECT * INTO s FROM run_steps
+      WHERE tenant_id = r.tenant_id AND run_id = r.run_id ORDER BY step DESC, attempt DESC LIMIT 1;
+    v_is_cut := coalesce(s.state = 'started', false);
+  END IF;
+  IF v_is_cut THEN
     UPDATE run_steps SET state = 'cut', end_time = v_now, error = 'the runner was lost'
       WHERE tenant_id = r.tenant_id AND run_id = r.run_id AND step = s.step AND attempt = s.attempt;
-    events := events || write_event(r.tenant_id, r.run_id, 'message.discarded',
-      pb_text(1, id_text('msg', s.message_id)));
-    UPDATE runs SET unmetered_model_calls = unmetered_model_calls + 1 WHERE tenant_id = r.tenant_id AND run_id = r.run_id;
+    v_types := v_types || 'message.discarded'::text;
+    v_payloads := v_payloads || pb_text(1, id_text('msg', s.message_id));
   END IF;
   -- After a succeeded step its tool calls come first. A run that is to stop begins nothing.
   IF s.state IS DISTINCT FROM 'succeeded' AND r.cancel_time IS NULL THEN
     begun_step := coalesce(s.step, 1); begun_attempt := coalesce(s.attempt, 0) + 1;
-    events := events || begin_step(r, begun_step, begun_attempt, p_message);
+    v_types := v_types || 'step.started'::text;
+    v_payloads := v_payloads || step_started(begun_step, begun_attempt, p_message);
+  END IF;
+
+  UPDATE runs SET state = 'running', owner = p_runner, epoch = epoch + 1, attempt = attempt + 1, ready_time = NULL,
+      wake_time = NULL, start_time = coalesce(start_time, v_now), last_seq = last_seq + cardinality(v_types),
+      model_calls = model_calls + (begun_step IS NOT NULL)::int,
+      unmetered_model_calls = unmetered_model_calls + v_is_cut::int,
+      deadline_time = CASE WHEN v_was_running THEN deadline_time ELSE v_now + coalesce(run_remaining, run_timeout) END
+    WHERE tenant_id = r.tenant_id AND run_id = r.run_id RETURNING * INTO r;
+  events := store_events(r, v_types, v_payloads, v_now);
+  IF v_is_first THEN
+    PERFORM write_thread_event(r.tenant_id, r.thread_id, 'run.started', r.run_id, NULL, events[1].seq);
+  END IF;
+  IF begun_step IS NOT NULL THEN
+    INSERT INTO run_steps (tenant_id, run_id, step, attempt, epoch, message_id)
+      VALUES (r.tenant_id, r.run_id, begun_step, begun_attempt, r.epoch, p_message);
   END IF;
   SELECT x.messages, x.runs INTO messages, runs FROM run_context(r.tenant_id, r.run_id) x;
-  SELECT * INTO run FROM runs WHERE tenant_id = r.tenant_id AND run_id = r.run_id;
+  run := r;
+  -- Who lost a runner has lost all that it had.
+  has_more := v_was_running OR EXISTS (SELECT FROM runs WHERE ready_time <= v_now);
   outcome := 'claimed';
 END $$;
 

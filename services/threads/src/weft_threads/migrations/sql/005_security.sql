@@ -51,18 +51,19 @@ BEGIN
     EXECUTE 'GRANT EXECUTE ON FUNCTION ' || f || ' TO weft_app, weft_queue, weft_definer';
   END LOOP;
   FOREACH f IN ARRAY ARRAY['write_event(uuid, uuid, text, bytea, boolean)', 'write_events(uuid, uuid, text[], bytea[])',
+      'store_events(runs, text[], bytea[], timestamptz)',
       'write_thread_event(uuid, uuid, text, uuid, uuid, bigint)', 'set_head(uuid, uuid)', 'outcome_of(runs, text)',
       'end_run(uuid, uuid, text, bytea, text, bytea)', 'add_messages(runs, new_message[], boolean)',
       'run_context(uuid, uuid)', 'context_start(uuid, uuid, bigint, bigint, bigint)'] LOOP
     EXECUTE 'GRANT EXECUTE ON FUNCTION ' || f || ' TO weft_app, weft_definer';
   END LOOP;
-  FOREACH f IN ARRAY ARRAY['begin_step(runs, int, int, uuid)', 'finish_step(runs, step_end)', 'wait_run(runs, transition)',
+  FOREACH f IN ARRAY ARRAY['begin_step(runs, int, int, uuid)', 'step_started(int, int, uuid)', 'finish_step(runs, step_end)', 'wait_run(runs, transition)',
       'lock_candidate()', 'lock_claimable(uuid, uuid)'] LOOP
     EXECUTE 'GRANT EXECUTE ON FUNCTION ' || f || ' TO weft_definer';
   END LOOP;
   FOREACH f IN ARRAY ARRAY['supersede_runs(uuid, uuid, uuid)', 'cancel_run(uuid, uuid)', 'cancel_request(uuid, text)',
       'initiate_run(uuid, text, text, bytea, uuid, uuid, uuid, uuid, text, uuid, uuid, bytea, text, bytea)',
-      'wake_run(uuid, uuid, uuid)'] LOOP
+      'wake_run(uuid, uuid, uuid)', 'read_run_log(uuid, uuid, bigint, int, boolean)'] LOOP
     EXECUTE 'GRANT EXECUTE ON FUNCTION ' || f || ' TO weft_app';
   END LOOP;
   FOREACH f IN ARRAY ARRAY['register_runner(uuid, text, interval)', 'heartbeat(uuid, interval)', 'owned_runs(uuid)',
