@@ -1,5 +1,6 @@
 """`weft up` as a program, with all services."""
 
+import asyncio
 import json
 import os
 import shutil
@@ -10,15 +11,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 import pytest
 from weft_cli.stack.ports import reserve_base
+from weft_testkit.scripted_model import ScriptedModelServer
 
 UP_SECONDS = 90.0
+# Several starts of everything, on a machine that may be busy with other tests.
+pytestmark = pytest.mark.timeout(400)
+
 WEFT = (sys.executable, "-m", "weft_cli")
 CLEAN_ENV = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "WEFT_"))}
 
@@ -26,11 +31,11 @@ CLEAN_ENV = {name: value for name, value in os.environ.items() if not name.start
 class Up:
     """A running `weft up`; its lines are read as they come."""
 
-    def __init__(self, folder: Path, base: int, *options: str) -> None:
+    def __init__(self, folder: Path, base: int, *options: str, env: Mapping[str, str] | None = None) -> None:
         command = [*WEFT, "up", "--data-dir", str(folder), "--port-base", str(base), *options]
         self.folder = folder
         self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=CLEAN_ENV
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**CLEAN_ENV, **(env or {})}
         )
         self.lines: list[str] = []
 
@@ -97,8 +102,8 @@ def is_alive(pid: int) -> bool:
 
 
 @contextmanager
-def weft_up(folder: Path, base: int, *options: str) -> Iterator[Up]:
-    up = Up(folder, base, *options)
+def weft_up(folder: Path, base: int, *options: str, env: Mapping[str, str] | None = None) -> Iterator[Up]:
+    up = Up(folder, base, *options, env=env)
     try:
         up.read_until("weft is up")
         yield up
@@ -166,8 +171,16 @@ def test_a_service_that_dies_is_started_again_and_told(folder: Path, base: int) 
         assert up.end(signal.SIGINT) == 0
 
 
-def test_replicas_have_their_own_ports(folder: Path, base: int) -> None:
-    with weft_up(folder, base, "--replicas", "2") as up:
+async def test_replicas_have_their_own_ports_and_the_environment_chooses_the_model(folder: Path, base: int) -> None:
+    async with ScriptedModelServer() as model:
+        env = {"OPENAI_BASE_URL": model.base_url, "OPENAI_API_KEY": "any", "WEFT_MODEL": "scripted:tag=chosen"}
+        await asyncio.to_thread(talk_to_the_second_gateway, folder, base, env)
+        assert len(model.log.find(model="scripted:tag=chosen")) == 1
+
+
+def talk_to_the_second_gateway(folder: Path, base: int, env: Mapping[str, str]) -> None:
+    with weft_up(folder, base, "--replicas", "2", env=env) as up:
+        assert any(f"model: scripted:tag=chosen at {env['OPENAI_BASE_URL']}" in line for line in up.lines)
         addresses = json.loads((folder / "weft.json").read_text())["addresses"]
         assert addresses["threads-2"] == f"127.0.0.1:{base + 41}"
         second = weft(up, "chat", "Hello", "--address", addresses["gateway-2"])

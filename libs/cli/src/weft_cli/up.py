@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from weft_cli.console import Printer
-from weft_cli.place import FILE, Place
+from weft_cli.place import DEFAULT_FOLDER, FILE, Place
 from weft_cli.stack import Stack, StackError
 from weft_cli.stack.control import Event
 from weft_cli.stack.development import Development, set_up_development
@@ -22,7 +22,7 @@ class Up:
     """The stack is opened by another thread, so that a signal can end it at any moment by closing it."""
 
     def __init__(self, printer: Printer, data_dir: Path, port_base: int, replicas: int) -> None:
-        self._printer = printer
+        self._printer, self._folder = printer, data_dir
         self._inbox: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._began = time.monotonic()
         self._stops = 0
@@ -103,7 +103,9 @@ class Up:
         self._printer.table(("member", "address", "log"), _rows(self._stack))
         self._printer.line(_model_line(self._model))
         self._printer.line(f"key of tenant {place.tenant_id}: {place.api_key}")
-        self._printer.line(f'addresses and key are in {self._stack.data_dir / FILE}; try: weft chat "Hello"')
+        self._printer.line(
+            f"addresses and key are in {self._stack.data_dir / FILE}; try: {_first_command(self._folder)}"
+        )
         self._printer.line("weft is up", "bold green")
 
     def _progress(self, member: str, what: str) -> None:
@@ -115,6 +117,11 @@ class Up:
         self._inbox.put({"event": "stop"})
         if self._stops > 1:
             self._stack.hurry()
+
+
+def _first_command(folder: Path) -> str:
+    where = "" if folder == DEFAULT_FOLDER else f" --data-dir {folder}"
+    return f'weft chat{where} "Hello"'
 
 
 def _place(stack: Stack, development: Development) -> Place:

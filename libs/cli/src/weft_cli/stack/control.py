@@ -15,7 +15,7 @@ from weft_cli.stack.errors import StackError
 from weft_cli.supervisor.spec import Spec
 
 START_SECONDS = 60.0  # another stack of this folder may still be stopping
-ANSWER_SECONDS = 60.0
+ANSWER_SECONDS = 120.0
 CLOSE_SECONDS = 90.0
 
 Event = dict[str, Any]

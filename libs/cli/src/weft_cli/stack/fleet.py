@@ -11,7 +11,7 @@ from weft_cli.stack.errors import MemberFailedError, StackError
 from weft_cli.stack.members import Plan, kind_of
 from weft_cli.supervisor.spec import Spec
 
-READY_SECONDS = 60.0
+READY_SECONDS = 120.0
 POLL_SECONDS = 0.03
 LOG_TAIL_LINES = 20
 
