@@ -1,0 +1,32 @@
+"""One Weft for all stories: every service as a process, the scripted model, a tool that reports progress."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from oracle import assert_clean
+from public_api import Api, new_tenant
+from runs_world import superuser_url
+from weft_cli.stack import Stack
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    effects: Path = tmp_path_factory.mktemp("effects") / "effects.txt"
+    env = {
+        "tools": {
+            "WEFT_TOOL_PLUGINS": "weft_testkit.effect_tools:effect_tools",
+            "WEFT_TEST_EFFECTS_FILE": str(effects),
+        },
+        "*": {"WEFT_STRICT_REASONS": "1"},
+    }
+    with Stack(env=env) as running:
+        yield running
+
+
+@pytest.fixture
+async def api(stack: Stack) -> AsyncIterator[Api]:
+    """The API as a fresh tenant; the oracle decides at the end."""
+    async with new_tenant([stack.address("gateway")], stack.operator_key) as opened:
+        yield opened
+        await assert_clean(superuser_url(stack), opened.recordings, all_ended=False)
