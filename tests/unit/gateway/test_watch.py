@@ -1,7 +1,5 @@
 """A watcher's place: whatever comes in whatever order, it is given each event once."""
 
-from uuid import UUID
-
 from hypothesis import given
 from hypothesis import strategies as st
 from weft.gateway.v1 import agent_gateway_service_pb2 as pb
@@ -22,7 +20,7 @@ def a_batch(first_seq: int, last_seq: int) -> Batch:
 
 
 def a_watch(after_seq: int = 0) -> Watch:
-    return Watch(UUID(int=1), "r", after_seq)
+    return Watch("t", "r", after_seq)
 
 
 def seqs_of(response: bytes) -> list[int]:

@@ -13,6 +13,8 @@ from weft_gateway.edge.api_keys import ApiKeys, api_key_invalid
 class OpenStream:
     """One stream and the task that serves it."""
 
+    __slots__ = ("_ending", "_is_sending", "_task", "digest", "path")
+
     def __init__(self, path: str, digest: bytes) -> None:
         self.path, self.digest = path, digest
         self._task = asyncio.current_task()

@@ -5,7 +5,6 @@ import logging
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, Protocol
-from uuid import UUID
 
 from google.protobuf.message import DecodeError
 
@@ -18,7 +17,8 @@ HEADS_SECONDS: Final = 1.0
 # Without Redis the heads are all that tells of news.
 HEADS_SECONDS_WITHOUT_WIRE: Final = 0.4
 
-RunKey = tuple[UUID, str]
+# Ids of tenant and run.
+RunKey = tuple[str, str]
 
 
 class Wire(Protocol):

@@ -13,7 +13,6 @@ from weft.runs.v1 import run_log_service_pb2 as pb
 from weft.runs.v1 import run_log_service_pb2_grpc as rpc
 from weft_core.caller import Caller
 from weft_core.errors import UnavailableError, WeftError
-from weft_core.ids import format_id
 from weft_grpckit.error_table import peer_error
 from weft_grpckit.tokens import TokenSigner, token_metadata
 
@@ -66,7 +65,7 @@ class RunLog:
         metadata = token_metadata(self._signer.service_token(_GATEWAY))
         found: list[tuple[str, int]] = []
         for start in range(0, len(runs), _MAX_HEADS):
-            keys = [pb.RunKey(tenant_id=format_id("ten", t), run_id=r) for t, r in runs[start : start + _MAX_HEADS]]
+            keys = [pb.RunKey(tenant_id=tenant, run_id=run) for tenant, run in runs[start : start + _MAX_HEADS]]
             call: Any = self._stub.GetHeads(pb.GetHeadsRequest(runs=keys), timeout=_CALL_SECONDS, metadata=metadata)
             response = await _answer(call)
             found += [(head.run_id, head.last_seq) for head in response.heads]

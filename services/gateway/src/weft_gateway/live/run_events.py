@@ -8,6 +8,7 @@ from typing import Any, Final
 import grpc
 from weft.gateway.v1 import agent_gateway_service_pb2 as pb
 from weft_core.caller import Caller
+from weft_core.ids import format_id
 from weft_grpckit.context import Context, caller_of
 from weft_grpckit.interceptors.validation import validate
 from weft_grpckit.program import end_tasks
@@ -44,7 +45,7 @@ class RunEvents:
     async def _serve(self, request: pb.RunEventsRequest, context: Context) -> AsyncIterator[bytes]:
         validate(request)
         caller = caller_of(context)
-        watch = Watch(caller.tenant_id, request.run_id, request.after_seq)
+        watch = Watch(format_id("ten", caller.tenant_id), request.run_id, request.after_seq)
         with self._hub.watching(watch):
             await self._hub.subscribe(watch)
             async with aclosing(_Stream(watch, caller, self._log, self._keepalive_seconds).responses()) as responses:
@@ -54,6 +55,8 @@ class RunEvents:
 
 class _Stream:
     """One stream's way through the log and what comes live."""
+
+    __slots__ = ("_caller", "_keepalive_seconds", "_last_sent", "_log", "_must_read", "_reading", "_watch")
 
     def __init__(self, watch: Watch, caller: Caller, log: RunLog, keepalive_seconds: float) -> None:
         self._watch, self._caller, self._log = watch, caller, log

@@ -1,10 +1,8 @@
 """One watcher's place in a run's log, and what came for it meanwhile. No I/O: the stream asks it what is next."""
 
 import asyncio
-from collections import deque
 from dataclasses import dataclass
 from typing import Final
-from uuid import UUID
 
 from weft_gateway.live.frames import Batch
 
@@ -24,17 +22,33 @@ class Due:
 
 
 class Watch:
-    """Where a watcher is. `next_seq` is the first event that it has not been given."""
+    """Where a watcher is. `next_seq` is the first event that it has not been given.
 
-    def __init__(self, tenant_id: UUID, run_id: str, after_seq: int) -> None:
+    Most of thousands of watches have nothing waiting: they are kept small.
+    """
+
+    __slots__ = (
+        "_has_news",
+        "_head",
+        "_waiter",
+        "_waiting",
+        "_waiting_bytes",
+        "is_entitled",
+        "next_seq",
+        "run_id",
+        "tenant_id",
+    )
+
+    def __init__(self, tenant_id: str, run_id: str, after_seq: int) -> None:
         self.tenant_id, self.run_id = tenant_id, run_id
         self.next_seq = after_seq + 1
         # Until the log was read for its caller, nothing shows that the run is theirs.
         self.is_entitled = False
         self._head = after_seq
-        self._waiting: deque[Batch] = deque()
+        self._waiting: list[Batch] = []
         self._waiting_bytes = 0
-        self._news = asyncio.Event()
+        self._has_news = False
+        self._waiter: asyncio.Future[None] | None = None
 
     @property
     def is_behind(self) -> bool:
@@ -49,20 +63,20 @@ class Watch:
         else:
             self._waiting.append(batch)
             self._waiting_bytes += len(batch.response)
-        self._news.set()
+        self._tell()
 
     def note_head(self, seq: int) -> None:
         """Take word that the log goes up to `seq`."""
         if seq > self._head:
             self._head = seq
-            self._news.set()
+            self._tell()
 
     def take_live(self) -> Due | None:
         """Return what came live and follows on what the watcher has; None where nothing does."""
         pieces: list[bytes] = []
         size, is_terminal = 0, False
         while self._waiting and self._waiting[0].first_seq <= self.next_seq and size < _MAX_RESPONSE_BYTES:
-            batch = self._waiting.popleft()
+            batch = self._waiting.pop(0)
             self._waiting_bytes -= len(batch.response)
             if batch.last_seq < self.next_seq:
                 continue
@@ -84,14 +98,19 @@ class Watch:
 
     async def news(self, timeout_seconds: float) -> bool:
         """Wait for anything that `push` or `note_head` brings; tell whether it came in time."""
-        if not self._news.is_set():
+        if not self._has_news:
+            self._waiter = asyncio.get_running_loop().create_future()
             try:
-                async with asyncio.timeout(max(timeout_seconds, 0)):
-                    await self._news.wait()
-            except TimeoutError:
-                return False
-        self._news.clear()
-        return True
+                await asyncio.wait((self._waiter,), timeout=max(timeout_seconds, 0))
+            finally:
+                self._waiter = None
+        had_news, self._has_news = self._has_news, False
+        return had_news
+
+    def _tell(self) -> None:
+        self._has_news = True
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     def _drop_waiting(self) -> None:
         self._waiting.clear()
