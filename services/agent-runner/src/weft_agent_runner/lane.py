@@ -22,6 +22,7 @@ _LOG = logging.getLogger(__name__)
 MAX_ENTRIES = 256
 MAX_BATCH_SIZE = 4 * 1024 * 1024  # characters
 MAX_REPEATS = 6  # of what is answered, and not written for no reason that is told
+MAX_FAULTS = 30  # in a row, of a whole batch: some 20 seconds, in which a service may also come to itself
 _FIRST_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 0.05, 1.0
 
 
@@ -125,9 +126,15 @@ class Line:
 
 class WriteLane:
     def __init__(
-        self, commit: Committer, *, delta_window_seconds: float = 0.025, limits: OutboxLimits = DEFAULT_LIMITS
+        self,
+        commit: Committer,
+        *,
+        delta_window_seconds: float = 0.025,
+        limits: OutboxLimits = DEFAULT_LIMITS,
+        max_faults: int = MAX_FAULTS,
     ) -> None:
-        self._commit, self._window, self._limits = commit, delta_window_seconds, limits
+        self._commit, self._window = commit, delta_window_seconds
+        self._limits, self._max_faults = limits, max_faults
         self._due: dict[Line, None] = {}
         self._soon: dict[Line, None] = {}
         self._stroke: asyncio.TimerHandle | None = None
@@ -170,7 +177,7 @@ class WriteLane:
                 await self._wake.wait()
                 self._wake.clear()
                 while batch := self._take():
-                    await self._write(batch)
+                    await self._write(batch, self._max_faults)
                 self._idle.set()
         finally:
             if self._stroke is not None:
@@ -189,23 +196,22 @@ class WriteLane:
                 size += entry.size
         return batch
 
-    async def _write(self, batch: list[tuple[Line, Entry]]) -> None:
+    async def _write(self, batch: list[tuple[Line, Entry]], max_faults: int) -> None:
         """Write a batch, however long that takes: it is repeated as it is until an answer comes, or until nobody holds
-        any run of it any more."""
+        any run of it any more. Only what is met by the same fault again and again is looked at entry by entry."""
         tries = repeats = faults = 0
-        while batch:
+        while any(not line.is_lost for line, _ in batch):
             try:
                 results = await self._commit([entry for _, entry in batch])
             except BatchRefusedError as error:
                 await self._bisect(batch, error)
                 return
             except PeerUnavailableError as error:
-                faults += isinstance(error, PeerFaultError)
-                if faults >= MAX_REPEATS:
+                faults = faults + 1 if isinstance(error, PeerFaultError) else 0
+                if faults >= max_faults:
                     await self._bisect(batch, error)
                     return
                 _LOG.warning("commit of %d entries, try %d: %s", len(batch), tries + 1, error)
-                batch = batch if any(not line.is_lost for line, _ in batch) else []
             else:
                 repeats += 1
                 batch = self._settle(batch, results, may_repeat=repeats < MAX_REPEATS)
@@ -235,8 +241,8 @@ class WriteLane:
             self._settle([(line, entry)], [refusal], may_repeat=False)
             return
         half = len(batch) // 2
-        await self._write(batch[:half])
-        await self._write(batch[half:])
+        await self._write(batch[:half], max_faults=2)
+        await self._write(batch[half:], max_faults=2)
 
 
 def _pause(tries: int) -> float:
