@@ -117,13 +117,36 @@ def all_services() -> list[ServiceDescriptor]:
     return [service for module in modules for service in module.DESCRIPTOR.services_by_name.values()]
 
 
-def code_of_reasons() -> dict[str, str]:
-    """Return the canonical code of each reason, as the comment above it in the contract says."""
+@dataclass(frozen=True)
+class Reason:
+    """What the contract says of a reason, in the comment above it."""
+
+    name: str
+    number: int
+    code: str
+    text: str
+
+    @property
+    def is_common(self) -> bool:
+        return self.number < 100
+
+    @property
+    def metadata(self) -> set[str]:
+        return set(re.findall(r"`metadata\.(\w+)`", self.text))
+
+    @property
+    def has_retry_info(self) -> bool:
+        return "RetryInfo" in self.text
+
+
+def all_reasons() -> dict[str, Reason]:
     text = _REASONS_PROTO.read_text()
-    return {
-        name: code
-        for code, name in re.findall(r"// ([A-Z_]+): (?:.*\n)(?:\s*//.*\n)*\s*ERROR_REASON_([A-Z_]+) = \d+;", text)
-    }
+    found = re.findall(r"((?: *//.*\n)+) *ERROR_REASON_([A-Z_]+) = (\d+);", text)
+    reasons = {}
+    for comment, name, number in found:
+        words = re.sub(r"\s*//\s?", " ", comment).strip()
+        reasons[name] = Reason(name, int(number), words.partition(":")[0].split()[-1], words)
+    return {name: reason for name, reason in reasons.items() if reason.number}
 
 
 def _id_fields(message: Descriptor, before: str = "", depth: int = 0) -> Iterator[IdField]:

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from every_rpc.catalogue import INTERNAL, SERVED_BY, Rpc, all_rpcs, all_services
 from every_rpc.recipes import recipes_of
+from every_rpc.requests import value_at
 from every_rpc.world import Estate, World
-from google.protobuf.message import Message
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 pytestmark = pytest.mark.row("E3", "G9")
@@ -34,23 +34,13 @@ async def test_every_rpc_has_a_recipe_that_sets_every_id(owner: Estate, rpc: Rpc
     requests = [(await recipe.cook(owner)).request for recipe in recipes_of(rpc)]
     assert requests, f"{rpc} has no recipe in tests/every_rpc/recipes: say how it succeeds"
     for id_field in rpc.id_fields:
-        assert any(value_of(request, id_field.path) for request in requests), f"no recipe of {rpc} sets {id_field.path}"
+        assert any(value_at(request, id_field.path) for request in requests), f"no recipe of {rpc} sets {id_field.path}"
 
 
 def test_every_rpc_says_who_may_call_it() -> None:
     undecided = [rpc.name for rpc in all_rpcs() if not rpc.contract.scope and not rpc.contract.service_callers]
     assert undecided == []
     assert [rpc.name for rpc in all_rpcs() if rpc.is_public and not rpc.contract.scope] == []
-
-
-def value_of(message: Message, path: str) -> str:
-    """Return the field at a path, of the first element where it goes through a list."""
-    found: Any = message
-    for name in path.split("."):
-        found = getattr(found, name)
-        if not isinstance(found, str | Message):
-            found = found[0]
-    return str(found)
 
 
 async def _shown(channel: Any) -> set[str]:

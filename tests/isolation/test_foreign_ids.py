@@ -1,6 +1,5 @@
 """Another tenant's ids are answered exactly like ids that do not exist: same code, reason, message and details."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -8,6 +7,7 @@ import pytest
 from every_rpc.answers import Answer
 from every_rpc.catalogue import IdField, Rpc, all_rpcs
 from every_rpc.recipes import RECIPES, Recipe
+from every_rpc.requests import changed, value_at, with_token
 from every_rpc.world import Estate, World, unknown_id
 from google.protobuf.message import Message
 
@@ -57,8 +57,8 @@ async def test_each_foreign_id_is_answered_like_an_unknown_one(
         foreign = value_at(theirs.request, id_field.path)
         if not foreign or not _is_a_tenants(recipe.rpc, id_field):
             continue
-        told = await asker.ask(stranger, changed(own.request, {id_field: foreign}), own.run_token)
-        unknown = changed(own.request, {id_field: unknown_id(id_field.prefix)})
+        told = await asker.ask(stranger, changed(own.request, {id_field.path: foreign}), own.run_token)
+        unknown = changed(own.request, {id_field.path: unknown_id(id_field.prefix)})
         assert told.shape == (await asker.ask(stranger, unknown, own.run_token)).shape
         _tells_nothing(recipe.rpc, told, owner, [id_field])
         assert (await asker.ask(stranger, own.request, own.run_token)).is_ok  # only the id was wrong
@@ -76,7 +76,7 @@ async def test_a_whole_foreign_request_is_answered_like_one_of_unknown_ids(
     asked = [field for field in recipe.rpc.id_fields if value_at(theirs.request, field.path)]
     if not asked:
         return  # a run's call: its token names all
-    unknown = changed(theirs.request, {field: unknown_id(field.prefix) for field in asked})
+    unknown = changed(theirs.request, {field.path: unknown_id(field.prefix) for field in asked})
     told = await asker.ask(stranger, theirs.request, own.run_token)
     assert told.shape == (await asker.ask(stranger, unknown, own.run_token)).shape
     _tells_nothing(recipe.rpc, told, owner, asked)
@@ -137,41 +137,3 @@ def _is_a_tenants(rpc: Rpc, id_field: IdField) -> bool:
 
 def _is_of_a_tenant(rpc: Rpc) -> bool:
     return not rpc.contract.service_callers and rpc.contract.scope != "tenants.admin"
-
-
-def value_at(message: Message, path: str) -> str:
-    parent, name = _parent_of(message, path)
-    if parent is None or (_has_presence(parent, name) and not parent.HasField(name)):
-        return ""
-    return str(getattr(parent, name))
-
-
-def changed(message: Message, values: Mapping[IdField, str]) -> Message:
-    copy = type(message)()
-    copy.CopyFrom(message)
-    for id_field, value in values.items():
-        parent, name = _parent_of(copy, id_field.path)
-        setattr(parent, name, value)
-    return copy
-
-
-def with_token(message: Message, page_token: str) -> Message:
-    copy = type(message)()
-    copy.CopyFrom(message)
-    setattr(copy, "page_token", page_token)  # noqa: B010 - every list has one
-    return copy
-
-
-def _parent_of(message: Message, path: str) -> tuple[Any, str]:
-    """Return the message that holds the field: the first element where the path goes through a list."""
-    *before, name = path.split(".")
-    found: Any = message
-    for each in before:
-        found = getattr(found, each)
-        if not isinstance(found, Message):
-            found = found[0] if len(found) else None
-    return found, name
-
-
-def _has_presence(message: Message, name: str) -> bool:
-    return bool(message.DESCRIPTOR.fields_by_name[name].has_presence)
