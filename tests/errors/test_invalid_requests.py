@@ -9,17 +9,15 @@ from every_rpc.recipes import recipes_of
 from every_rpc.requests import changed, value_at
 from every_rpc.world import Estate, World, unknown_id
 from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
 from weft_grpckit.tokens import token_metadata
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 INVALID: Final = ("INVALID_ARGUMENT", "INVALID_FIELDS")
 BROKEN: Final = b"\x0a\xff"  # a field that is longer than the message
-WITH_TEXT: Final = [
-    rpc
-    for rpc in all_rpcs()
-    if any(field.type == FieldDescriptor.TYPE_STRING for field in rpc.method.input_type.fields)
-]
+TEXT: Final = FieldDescriptor.TYPE_STRING
+WITH_TEXT: Final = [rpc for rpc in all_rpcs() if any(field.type == TEXT for field in rpc.method.input_type.fields)]
 WITH_IDS: Final = [rpc for rpc in all_rpcs() if rpc.id_fields]
 
 
@@ -53,13 +51,19 @@ async def test_text_that_is_not_utf_8_is_refused(world: World, owner: Estate, rp
 async def test_an_id_of_the_wrong_kind_or_form_is_refused_by_name(world: World, owner: Estate, rpc: Rpc) -> None:
     for recipe in recipes_of(rpc):
         asked = await recipe.cook(owner)
-        for id_field in rpc.id_fields:
-            right = value_at(asked.request, id_field.path)
-            if not right:
-                continue
-            for wrong in (unknown_id("msg"), right.upper(), right + "0", right[:-1], "nonsense", "\0"):
-                request = changed(asked.request, {id_field.path: wrong})
-                for told in await asked_everywhere(world, owner, rpc, request.SerializeToString(), asked.run_token):
-                    assert told.verdict == INVALID, f"{wrong!r}: {told}"
-                    name = id_field.path.rpartition(".")[2]
-                    assert any(name in field for field in told.fields), told.fields
+        for path, wrong in _wrong_ids(rpc, asked.request):
+            data = changed(asked.request, {path: wrong}).SerializeToString()
+            for told in await asked_everywhere(world, owner, rpc, data, asked.run_token):
+                assert told.verdict == INVALID, f"{wrong!r}: {told}"
+                assert any(path.rpartition(".")[2] in field for field in told.fields), told.fields
+
+
+def _wrong_ids(rpc: Rpc, request: Message) -> list[tuple[str, str]]:
+    """Return every id field that the request sets, with everything that is wrong there."""
+    right = {field.path: value_at(request, field.path) for field in rpc.id_fields}
+    return [
+        (path, wrong)
+        for path, text in right.items()
+        if text
+        for wrong in (unknown_id("msg"), text.upper(), text + "0", text[:-1], "nonsense", "\0")
+    ]
