@@ -102,7 +102,7 @@ class Execution:
                 await self._loop_until_cut()
             await self._close()
         except RunLostError:
-            _LOG.info("run %s, epoch %d: another goes on", self.key.run_id, self.key.epoch)
+            _LOG.info("run %s, epoch %d: taken over, or ended elsewhere", self.key.run_id, self.key.epoch)
         finally:
             self._line.close()
 

@@ -127,8 +127,10 @@ def apply_entry(run: FakeRun, entry: pb.CommitEntry, new_message_id: str, tool_m
         run.write(event_pb2.RunEvent.FromString(event.SerializeToString()))
     if entry.HasField("finish_step"):
         _finish_step(run, entry.finish_step)
+    # An answer that comes too late is not the answer: a cancel or a successor was first.
+    is_late = entry.transition.HasField("succeed") and run.stop_requested
     for message in entry.messages:
-        _add_message(run, message, tool_message_ids)
+        _add_message(run, message, tool_message_ids, is_late=is_late)
     if entry.HasField("begin_step"):
         run.begin_step(entry.begin_step.step, entry.begin_step.attempt, new_message_id)
     if entry.HasField("transition"):
@@ -150,7 +152,7 @@ def _finish_step(run: FakeRun, finish: pb.FinishStep) -> None:
         run.write(event_pb2.RunEvent(message_discarded=discarded))
 
 
-def _add_message(run: FakeRun, message: pb.NewMessage, tool_message_ids: list[str]) -> None:
+def _add_message(run: FakeRun, message: pb.NewMessage, tool_message_ids: list[str], *, is_late: bool) -> None:
     if message.role == message_pb2.ROLE_TOOL:
         message_id = tool_message_ids.pop(0)
         run.messages.append(StoredMessage(message_id, message.step, message.role, list(message.parts)))
@@ -159,10 +161,11 @@ def _add_message(run: FakeRun, message: pb.NewMessage, tool_message_ids: list[st
         run.write(event)
         return
     assert message.message_id == run.steps[-1].message_id, "a message under an id that no step gave"
+    is_incomplete = message.is_incomplete or is_late
     run.messages.append(
-        StoredMessage(message.message_id, message.step, message.role, list(message.parts), message.is_incomplete)
+        StoredMessage(message.message_id, message.step, message.role, list(message.parts), is_incomplete)
     )
-    if message.is_incomplete:
+    if is_incomplete:
         incomplete = event_pb2.MessageIncomplete(message_id=message.message_id)
         run.write(event_pb2.RunEvent(message_incomplete=incomplete))
     else:
