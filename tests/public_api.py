@@ -39,6 +39,18 @@ def text_of(events: list[event_pb2.RunEvent]) -> str:
     return "".join(delta.text for delta in deltas if delta.message_id == deltas[-1].message_id)
 
 
+class DroppedError(Exception):
+    """The test itself let go of a stream."""
+
+
+async def _events_of(call: Any, drop_chance: float) -> AsyncIterator[event_pb2.RunEvent]:
+    async for response in call:
+        for event in response.events:
+            yield event
+        if random.random() < drop_chance:
+            raise DroppedError
+
+
 @dataclass
 class Api:
     """Stubs of every public service, all through gateways; `addresses` are used in turn."""
@@ -123,20 +135,17 @@ class Api:
         self, run_id: str, after_seq: int = 0, *, drop_chance: float = 0.0
     ) -> AsyncIterator[event_pb2.RunEvent]:
         """Yield events until the terminal one; UNAVAILABLE and a bare CANCELLED are resumed from the last seq."""
-        last, is_over = after_seq, False
-        while not is_over:
-            call = self.gateway.RunEvents(
-                gateway_pb.RunEventsRequest(run_id=run_id, after_seq=last), metadata=self.metadata
-            )
+        last = after_seq
+        while True:
+            request = gateway_pb.RunEventsRequest(run_id=run_id, after_seq=last)
+            call = self.gateway.RunEvents(request, metadata=self.metadata)
             try:
-                async for response in call:
-                    for event in response.events:
-                        last = event.seq
-                        yield event
-                    if random.random() < drop_chance:
-                        break
-                else:
-                    is_over = True
+                async for event in _events_of(call, drop_chance):
+                    last = event.seq
+                    yield event
+                return
+            except DroppedError:
+                continue
             except grpc.aio.AioRpcError as error:
                 if error.code() not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
                     raise
