@@ -4,7 +4,7 @@ PORT_BASE ?= 7400
 PY := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test check unit fmt protos rows bench compat prove lock clean
+.PHONY: help install demo up test check unit fmt protos docs rows bench compat prove lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ fmt: install ## format Python and protos
 
 protos: install ## generate libs/contracts from protos/
 	@$(PY) scripts/protos.py generate
+
+docs: install ## write what docs/ takes from the code anew
+	@$(PY) scripts/generated_docs.py write
 
 rows: install ## each requirement with the tests that show it
 	@$(PY) scripts/rows.py

@@ -55,7 +55,7 @@ class ServerSettings(BaseSettings):
     )
 
     listen_address: ListenAddress = "127.0.0.1:7400"
-    # Shared by all services: signs the tokens with which they call each other.
+    # Shared by all services, at least 32 bytes in hexadecimal: signs the tokens with which they call each other.
     token_key: TokenKey
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     # Seconds that calls under way get when the process is told to stop.

@@ -17,7 +17,7 @@ class GatewaySettings(ServerSettings):
     redis_url: RedisUrl = "redis://127.0.0.1:7479/0"
     threads_addresses: Addresses = "127.0.0.1:7401"
     tools_addresses: Addresses = "127.0.0.1:7403"
-    # Opens TenantService and nothing else.
+    # At least 32 characters; opens TenantService and nothing else.
     operator_key: Annotated[SecretStr, AfterValidator(_operator_key)]
     # Seconds of silence after which a watch is told that it lives: below the idle limits of proxies.
     keepalive_seconds: float = Field(10.0, gt=0, le=60)
