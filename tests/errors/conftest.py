@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
-from errors.servers import Ahead, open_ahead
+from every_rpc.servers import Ahead, open_ahead
 from every_rpc.world import ENV, MEMBERS, Estate, World, open_world
 from weft_cli.stack import Stack
 

@@ -6,10 +6,10 @@ from typing import Any
 import asyncpg
 import grpc
 import pytest
-from errors.servers import NOBODY_LISTENS, a_gateway, a_threads_server
 from every_rpc.answers import Answer, ask, ask_path
 from every_rpc.catalogue import Rpc, all_reasons
 from every_rpc.recipes import recipes_of
+from every_rpc.servers import NOBODY_LISTENS, a_gateway, a_threads_server
 from every_rpc.world import BY_REQUEST, Estate, World
 from google.protobuf.message import Message
 from runs_world import superuser_url
@@ -79,10 +79,10 @@ async def test_a_method_that_does_not_exist_is_named(world: World, owner: Estate
 
 async def test_without_a_database(world: World, owner: Estate) -> None:
     tokens = PageTokens(bytes(32))
-    async with a_threads_server(world.stack, tokens, database=NOBODY_LISTENS) as channel:
+    async with a_threads_server(world.stack, tokens, database=NOBODY_LISTENS) as own:
         for request in (projects.ListProjectsRequest(), tasks.ListTasksRequest(), runs.ListRunsRequest()):
             rpc = rpc_of(type(request))
-            told = await ask(channel, rpc, request, token_metadata(owner.token()))
+            told = await ask(own.channel, rpc, request, token_metadata(owner.token()))
             kept(told, "DATABASE_UNAVAILABLE")
 
 

@@ -1,10 +1,10 @@
 """For each RPC: the reasons that come about are those that its contract declares, with code and details as promised."""
 
 import pytest
-from errors.servers import Ahead
 from errors.trouble import TROUBLE
 from every_rpc.answers import Answer, ask
 from every_rpc.catalogue import SERVED_BY, Rpc, all_reasons, all_rpcs
+from every_rpc.servers import Ahead
 from every_rpc.world import Estate, World
 from weft_grpckit.tokens import token_metadata
 
@@ -48,7 +48,7 @@ async def test_an_rpc_fails_for_each_reason_that_it_declares(
     who = attempt.who or owner
     token = attempt.run_token or world.token_of(rpc, who)
     if reason == "PAGE_TOKEN_EXPIRED":
-        told = await ask(ahead.channels[SERVED_BY[rpc.service]], rpc, attempt.request, token_metadata(token))
+        told = await ask(ahead.servers[SERVED_BY[rpc.service]].channel, rpc, attempt.request, token_metadata(token))
         _kept_its_promise(told, reason)
         return
     if rpc.is_public and not attempt.run_token:

@@ -46,10 +46,18 @@ class LaterClock:
 
 
 @dataclass
-class Ahead:
-    """Channels to threads and tools as they will be in more than a day."""
+class Own:
+    """A server in this process."""
 
-    channels: dict[str, grpc.aio.Channel]
+    address: str
+    channel: grpc.aio.Channel
+
+
+@dataclass
+class Ahead:
+    """Threads and tools as they will be in more than a day, by name."""
+
+    servers: dict[str, Own]
 
 
 @asynccontextmanager
@@ -58,14 +66,12 @@ async def open_ahead(stack: Stack) -> AsyncIterator[Ahead]:
     tools = WeftServer(inner_guards(TokenVerifier(key)), strict_reasons=True)
     registry, none = Registry(BUILT_IN, compile_schema), cast(Any, None)
     tools.register(tool_service_pb2_grpc.add_ToolServiceServicer_to_server, ToolServicer(registry, none, none, tokens))
-    async with a_threads_server(stack, tokens) as threads, _serving(tools) as tools_channel:
-        yield Ahead({"threads": threads, "tools": tools_channel})
+    async with a_threads_server(stack, tokens) as threads, _serving(tools) as own_tools:
+        yield Ahead({"threads": threads, "tools": own_tools})
 
 
 @asynccontextmanager
-async def a_threads_server(
-    stack: Stack, tokens: PageTokens, *, database: str | None = None
-) -> AsyncIterator[grpc.aio.Channel]:
+async def a_threads_server(stack: Stack, tokens: PageTokens, *, database: str | None = None) -> AsyncIterator[Own]:
     """A threads server; `database` is another address of PostgreSQL than the stack's."""
     key = bytes.fromhex(stack.token_key)
     urls = [stack.database_url(role) for role in ("weft_app", "weft_queue")]
@@ -90,18 +96,17 @@ async def a_threads_server(
 
 
 @asynccontextmanager
-async def _serving(server: WeftServer) -> AsyncIterator[grpc.aio.Channel]:
-    port = await server.start("127.0.0.1:0")
+async def _serving(server: WeftServer) -> AsyncIterator[Own]:
+    address = f"127.0.0.1:{await server.start('127.0.0.1:0')}"
     try:
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-            yield channel
+        async with grpc.aio.insecure_channel(address) as channel:
+            yield Own(address, channel)
     finally:
         await server.stop(0)
 
 
 @dataclass
-class OwnGateway:
-    channel: grpc.aio.Channel
+class OwnGateway(Own):
     program: Program
 
 
@@ -127,8 +132,9 @@ async def a_gateway(stack: Stack, **changes: Any) -> AsyncIterator[OwnGateway]:
     try:
         async with asyncio.timeout(10):
             gateway = await ready
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{gateway.port}") as channel:
-            yield OwnGateway(channel, program)
+        address = f"127.0.0.1:{gateway.port}"
+        async with grpc.aio.insecure_channel(address) as channel:
+            yield OwnGateway(address, channel, program)
     finally:
         program.stopping.set()
         await running
