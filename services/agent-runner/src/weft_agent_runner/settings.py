@@ -1,7 +1,18 @@
 """What the environment says."""
 
-from pydantic import Field, SecretStr
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, SecretStr
 from weft_grpckit.settings import Addresses, ListenAddress, RedisUrl, ServerSettings
+
+
+def _api_key(value: SecretStr) -> SecretStr:
+    if not re.fullmatch("[!-~]*", value.get_secret_value()):
+        raise ValueError(
+            "must be ASCII without spaces, to fit into an HTTP header: is it the whole key, and only the key?"
+        )
+    return value
 
 
 class RunnerSettings(ServerSettings):
@@ -11,7 +22,9 @@ class RunnerSettings(ServerSettings):
     tools_addresses: Addresses = "127.0.0.1:7403"
     # The provider: any endpoint that speaks the OpenAI protocol.
     openai_base_url: str = Field("https://api.openai.com/v1", validation_alias="OPENAI_BASE_URL", pattern="^https?://")
-    openai_api_key: SecretStr = Field(SecretStr(""), validation_alias="OPENAI_API_KEY")
+    openai_api_key: Annotated[SecretStr, AfterValidator(_api_key)] = Field(
+        SecretStr(""), validation_alias="OPENAI_API_KEY"
+    )
     # The model of agents that name none.
     model: str = Field("gpt-5-mini", min_length=1, max_length=500)
     # Run slots. About what one core streams at 100 tokens a second each.
