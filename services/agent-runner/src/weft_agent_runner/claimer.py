@@ -1,8 +1,10 @@
-"""Takes up runs while there are free slots: when the bell rings, when a run ends, and now and then anyway."""
+"""Takes up runs while there are free slots: when the bell rings, when a slot becomes free or a run ends unheard by the
+bell, and now and then anyway."""
 
 import asyncio
 import logging
 import random
+import time
 
 from weft_agent_runner.domain.ports import (
     Doorbell,
@@ -29,6 +31,7 @@ class Claimer:
         self._wake = asyncio.Event()
         self._has_slot = asyncio.Event()
         self._claiming = asyncio.Lock()
+        self._is_bell_heard = False
         self.is_draining = False
         roster.on_end = self._run_ended
 
@@ -51,8 +54,11 @@ class Claimer:
             pass
 
     def _run_ended(self) -> None:
+        """Claim at once what the bell has not told of: it was not listened to while all slots were taken, or Redis is
+        away. Else it rings for the thread's next run by itself."""
+        if not self._has_slot.is_set() or not self._is_bell_heard:
+            self._wake.set()
         self._has_slot.set()
-        self._wake.set()
 
     async def _rest(self) -> None:
         try:
@@ -94,5 +100,10 @@ class Claimer:
             await self._has_slot.wait()
             if self.is_draining:
                 self._has_slot.clear()
-            elif await self._bell.wait(_BELL_SECONDS):
+                continue
+            asked_at = time.monotonic()
+            rang = await self._bell.wait(_BELL_SECONDS)
+            # Without Redis the wait ends early, and silently.
+            self._is_bell_heard = rang or time.monotonic() - asked_at > _BELL_SECONDS / 2
+            if rang:
                 self._wake.set()

@@ -77,5 +77,6 @@ class GrpcRunQueue:
                 async for response in call:
                     messages.extend(response.context)
         finally:
-            call.cancel()
+            if not call.done():
+                call.cancel()
         return convert.context(messages)

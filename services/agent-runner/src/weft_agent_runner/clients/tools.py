@@ -1,6 +1,8 @@
 """Tools, from the tools service."""
 
+import asyncio
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import grpc
 from weft.tools.v1 import tool_service_pb2 as pb
@@ -18,6 +20,9 @@ from weft_agent_runner.domain.run import ClaimedRun, PlacedToolCall
 _CALL_SECONDS = 5.0
 _PAGE_SIZE = 1000
 _MAX_PAGES = 100
+_CLOSE_SECONDS = 0.5
+
+_Call: TypeAlias = "grpc.aio.UnaryStreamCall[pb.ExecuteToolRequest, pb.ExecuteToolResponse]"
 
 # A refusal of the call itself: the model is told, and may do better.
 _REFUSALS = {
@@ -64,15 +69,12 @@ class GrpcTools:
                         raise
                     return ToolFailed(place, refusal, error.details() or "refused")
         finally:
-            call.cancel()  # grpc.aio leaves a stream that is not read to its end open for ever
+            if not call.done():
+                call.cancel()  # grpc.aio leaves a stream that is not read to its end open for ever
 
 
-async def _followed(
-    call: "grpc.aio.UnaryStreamCall[pb.ExecuteToolRequest, pb.ExecuteToolResponse]",
-    place: PlacedToolCall,
-    watch: ToolWatch,
-) -> ToolOutcome:
-    async for response in call:
+async def _followed(call: _Call, place: PlacedToolCall, watch: ToolWatch) -> ToolOutcome:
+    while isinstance(response := await call.read(), pb.ExecuteToolResponse):
         match response.WhichOneof("event"):
             case "executing":
                 watch.begun()
@@ -80,7 +82,18 @@ async def _followed(
                 progress = response.progress
                 watch.progress(progress.message, progress.fraction if progress.HasField("fraction") else None)
             case "completed":
+                await _closed(call)
                 return convert.completed(place, response.completed)
             case "failed":
+                await _closed(call)
                 return convert.failed(place, response.failed)
     raise PeerUnavailableError("the stream of a tool call ended before its result")
+
+
+async def _closed(call: _Call) -> None:
+    """Read the end of a stream that has said all: breaking it off costs more, at both ends."""
+    try:
+        async with asyncio.timeout(_CLOSE_SECONDS):
+            await call.read()
+    except (TimeoutError, grpc.aio.AioRpcError):
+        pass
