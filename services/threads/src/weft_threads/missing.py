@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from uuid import UUID
 
-from weft_core.errors import NotFoundError
+from weft_core.errors import NotFoundError, UnauthenticatedError
 from weft_core.ids import KINDS, format_id
 
 # Prefix of the id → where to find those that exist.
@@ -24,3 +24,8 @@ def not_found(prefix: str, missing: UUID) -> NotFoundError:
     noun = KINDS[prefix]
     reason = f"{noun.upper().replace(' ', '_')}_NOT_FOUND"
     return NotFoundError(reason, f"no {noun} {format_id(prefix, missing)}; {LISTED_BY[prefix]} shows those that exist")
+
+
+def tenant_gone() -> UnauthenticatedError:
+    """Return what the callers of a deleted tenant are told while their key is still remembered at the edge."""
+    return UnauthenticatedError("API_KEY_INVALID", "the tenant of this API key was deleted; use another key")

@@ -6,7 +6,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from weft_threads.missing import not_found
+from weft_threads.missing import not_found, tenant_gone
 from weft_threads.projects.project import Project
 from weft_threads.store.tables import NOW, TENANT, documents, projects, runs, tasks, tenants, threads
 
@@ -52,10 +52,10 @@ async def lock_project(tx: AsyncConnection, project_id: UUID) -> None:
 
 
 async def default_project(tx: AsyncConnection) -> UUID:
-    """Return the tenant's default project. Raises: NotFoundError: the tenant is gone."""
+    """Return the tenant's default project. Raises: UnauthenticatedError: the tenant is gone."""
     row = (await tx.execute(sa.select(tenants.c.default_project_id))).one_or_none()
     if row is None:
-        raise not_found("prj", UUID(int=0))
+        raise tenant_gone()
     default: UUID = row.default_project_id
     return default
 

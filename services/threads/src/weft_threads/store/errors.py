@@ -13,6 +13,8 @@ from weft_core.errors import (
     WeftError,
 )
 
+from weft_threads.missing import tenant_gone
+
 RETRY_SECONDS = 0.5
 
 # What the schema's functions refuse with (SQLSTATE WF001): reason → error class, name of the detail, and the sentence.
@@ -82,6 +84,8 @@ def translate(error: Exception) -> Exception:
         return cause
     if isinstance(cause, asyncpg.PostgresError) and cause.sqlstate == "WF001":
         return refusal(cause.args[0], cause.detail or "")
+    if isinstance(cause, asyncpg.ForeignKeyViolationError) and _is_to_tenants(cause):
+        return tenant_gone()
     if isinstance(cause, TRANSIENT):
         return UnavailableError(
             "DATABASE_UNAVAILABLE", "too many conflicting changes; try again", retry_after_seconds=RETRY_SECONDS
@@ -91,6 +95,11 @@ def translate(error: Exception) -> Exception:
             "DATABASE_UNAVAILABLE", "the database cannot be reached; try again", retry_after_seconds=RETRY_SECONDS
         )
     return error
+
+
+def _is_to_tenants(violation: asyncpg.ForeignKeyViolationError) -> bool:
+    """Whether it is the key to the tenant alone: the others name more columns."""
+    return (violation.constraint_name or "").endswith("_tenant_id_fkey")
 
 
 def refusal(reason: str, detail: str) -> WeftError:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from weft_threads.missing import not_found
+from weft_threads.missing import not_found, tenant_gone
 from weft_threads.store.tables import NOW, TENANT, messages, tenants, thread_counts, threads
 from weft_threads.threads.thread import Message, NewThread, Place, Thread, ThreadFilter
 
@@ -56,8 +56,10 @@ async def free_threads(tx: AsyncConnection) -> tuple[int, int]:
 
 
 async def tenant_defaults(tx: AsyncConnection) -> tuple[UUID, UUID]:
-    """Return the tenant's default project and default agent."""
-    row = (await tx.execute(sa.select(tenants.c.default_project_id, tenants.c.default_agent_id))).one()
+    """Return the tenant's default project and default agent. Raises: UnauthenticatedError: the tenant is gone."""
+    row = (await tx.execute(sa.select(tenants.c.default_project_id, tenants.c.default_agent_id))).one_or_none()
+    if row is None:
+        raise tenant_gone()
     return row.default_project_id, row.default_agent_id
 
 
