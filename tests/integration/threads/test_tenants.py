@@ -202,3 +202,11 @@ async def test_only_the_operator_and_the_gateway_get_in(world: ThreadsWorld) -> 
         (world.service("tools").credentials.ResolveApiKey, request),
         (world.service("gateway").tenants.GetTenant, pb.GetTenantRequest(tenant_id=tenant.tenant_id)),
     )
+
+
+@pytest.mark.parametrize("seconds", [10**15, -62_135_596_801, 1])
+async def test_key_is_refused_when_its_end_is_no_time_to_come(world: ThreadsWorld, seconds: int) -> None:
+    tenant = (await world.operator.tenants.CreateTenant(pb.CreateTenantRequest(display_name="t"))).tenant
+    with pytest.raises(grpc.aio.AioRpcError) as error:
+        await a_key(world, tenant.tenant_id, Timestamp(seconds=seconds))
+    assert error.value.code() is grpc.StatusCode.INVALID_ARGUMENT

@@ -9,11 +9,14 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 from weft_core import errors
 from weft_core.errors import DOMAIN, WeftError
+from weft_core.text import cut_to_bytes
 
-# Details travel in trailing metadata, of which peers take 8 KiB at least.
-_MAX_MESSAGE: Final = 1024
-_MAX_VIOLATIONS: Final = 20
-_MAX_DESCRIPTION: Final = 200
+# All of a status travels in trailing metadata, of which a peer takes 8 KiB; above that it may lose the status whole.
+# The message is in it twice: percent-encoded (three bytes for each that is not printable ASCII), and in the details,
+# which are binary: base64.
+_MAX_ENCODED_MESSAGE_BYTES: Final = 1024
+_MAX_VIOLATIONS_BYTES: Final = 2560
+_MAX_DESCRIPTION_BYTES: Final = 200
 _CLASSES: Final = {
     each.code: each
     for each in (
@@ -47,7 +50,7 @@ def to_status(error: WeftError) -> grpc.Status:
         delay.FromMilliseconds(int(error.retry_after_seconds * 1000))
         details.append(error_details_pb2.RetryInfo(retry_delay=delay))
     code = code_pb2.Code.Value(error.code)
-    status = status_pb2.Status(code=code, message=error.message[:_MAX_MESSAGE], details=[_packed(d) for d in details])
+    status = status_pb2.Status(code=code, message=_sendable(error.message), details=[_packed(d) for d in details])
     return rpc_status.to_status(status)
 
 
@@ -96,11 +99,26 @@ def _packed(detail: Message) -> any_pb2.Any:
     return packed
 
 
+def _sendable(message: str) -> str:
+    """Return the longest beginning of `message` that is short enough once it is percent-encoded."""
+    size = 0
+    for place, character in enumerate(message):
+        size += 1 if " " <= character <= "~" and character != "%" else 3 * len(character.encode("utf-8", "replace"))
+        if size > _MAX_ENCODED_MESSAGE_BYTES:
+            return message[:place]
+    return message
+
+
 def _bad_request(error: WeftError) -> error_details_pb2.BadRequest:
-    violations = [
-        error_details_pb2.BadRequest.FieldViolation(
-            field=each.field[:_MAX_DESCRIPTION], description=each.description[:_MAX_DESCRIPTION], reason=each.rule
+    """Return as many violations as fit."""
+    bad = error_details_pb2.BadRequest()
+    for each in error.violations:
+        bad.field_violations.add(
+            field=cut_to_bytes(each.field, _MAX_DESCRIPTION_BYTES),
+            description=cut_to_bytes(each.description, _MAX_DESCRIPTION_BYTES),
+            reason=cut_to_bytes(each.rule, _MAX_DESCRIPTION_BYTES),
         )
-        for each in error.violations[:_MAX_VIOLATIONS]
-    ]
-    return error_details_pb2.BadRequest(field_violations=violations)
+        if bad.ByteSize() > _MAX_VIOLATIONS_BYTES:
+            del bad.field_violations[-1]
+            break
+    return bad

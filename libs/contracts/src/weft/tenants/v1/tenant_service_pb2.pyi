@@ -302,7 +302,7 @@ class CreateApiKeyRequest(_message.Message):
 
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
-        """From when on it opens nothing; unset for never."""
+        """From when on it opens nothing: in the future, at most ten years ahead; unset for never."""
 
     def __init__(
         self,
