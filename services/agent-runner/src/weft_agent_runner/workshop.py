@@ -10,13 +10,13 @@ from weft_core.clock import Clock, SystemClock
 
 from weft_agent_runner.domain.agent import Equipment
 from weft_agent_runner.domain.model import Model
-from weft_agent_runner.domain.ports import PeerFaultError, PeerUnavailableError, RunQueue, Tools
+from weft_agent_runner.domain.ports import PeerFaultError, PeerRefusedError, PeerUnavailableError, RunQueue, Tools
 from weft_agent_runner.domain.retries import backoff
 from weft_agent_runner.domain.run import ClaimedRun
 
 T = TypeVar("T")
 
-_MAX_FAULTS = 3
+_MAX_FAULTS = 10
 
 
 class Trust(Protocol):
@@ -51,7 +51,7 @@ class Workshop:
 async def patiently(call: Callable[[], Awaitable[T]], seconds: float, random: Callable[[], float] = random) -> T:
     """Call until the peer answers.
 
-    Raises: PeerUnavailableError: it did not for `seconds`, or answered with the same fault several times.
+    Raises: PeerUnavailableError: it did not for `seconds`, failed many times, or refused.
     """
     loop = asyncio.get_running_loop()
     give_up_at = loop.time() + seconds
@@ -59,6 +59,8 @@ async def patiently(call: Callable[[], Awaitable[T]], seconds: float, random: Ca
     while True:
         try:
             return await call()
+        except PeerRefusedError:
+            raise
         except PeerUnavailableError as error:
             pause = backoff(min(tries, 3), random) / 2
             tries += 1

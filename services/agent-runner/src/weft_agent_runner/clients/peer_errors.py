@@ -11,6 +11,7 @@ from weft_agent_runner.domain.entry import RunLostError
 from weft_agent_runner.domain.ports import (
     LeaseExpiredError,
     PeerFaultError,
+    PeerRefusedError,
     PeerUnavailableError,
     RunnerUnknownError,
 )
@@ -23,6 +24,7 @@ _AWAY = {
     grpc.StatusCode.RESOURCE_EXHAUSTED,
     grpc.StatusCode.UNAUTHENTICATED,  # a replica with another key, or a clock that is off: another try may do
 }
+_FAULTS = {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.DATA_LOSS}
 _MEANINGS: dict[str, type[Exception]] = {
     "RUNNER_UNKNOWN": RunnerUnknownError,
     "LEASE_EXPIRED": LeaseExpiredError,
@@ -33,7 +35,7 @@ _MEANINGS: dict[str, type[Exception]] = {
 
 @contextmanager
 def peer_errors() -> Iterator[None]:
-    """Turn the failure of a call into what it means; one that means nothing special is a PeerFaultError."""
+    """Turn the failure of a call into what it means; one that means nothing special is a PeerUnavailableError."""
     try:
         yield
     except grpc.aio.AioRpcError as error:
@@ -49,6 +51,9 @@ def peer_errors() -> Iterator[None]:
 def meaning_of(error: grpc.aio.AioRpcError) -> Exception:
     told = from_rpc_error(error)
     text = f"{error.code().name}: {error.details() or ''}"[:500]
-    if told is not None and told.reason in _MEANINGS:
+    if told is not None and told.reason in _FAULTS = {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.DATA_LOSS}
+_MEANINGS:
         return _MEANINGS[told.reason](text)
-    return PeerUnavailableError(text) if error.code() in _AWAY else PeerFaultError(text)
+    if error.code() in _AWAY:
+        return PeerUnavailableError(text)
+    return PeerFaultError(text) if error.code() in _FAULTS else PeerRefusedError(text)

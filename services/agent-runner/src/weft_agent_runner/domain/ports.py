@@ -16,7 +16,11 @@ class PeerUnavailableError(Exception):
 
 
 class PeerFaultError(PeerUnavailableError):
-    """A service answered with an error that the same call is likely to meet again."""
+    """A service failed at the call: it may do so again."""
+
+
+class PeerRefusedError(PeerFaultError):
+    """A service refused the call, and will refuse it again."""
 
 
 class RunnerUnknownError(Exception):
