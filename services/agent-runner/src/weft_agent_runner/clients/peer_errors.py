@@ -51,8 +51,7 @@ def peer_errors() -> Iterator[None]:
 def meaning_of(error: grpc.aio.AioRpcError) -> Exception:
     told = from_rpc_error(error)
     text = f"{error.code().name}: {error.details() or ''}"[:500]
-    if told is not None and told.reason in _FAULTS = {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.DATA_LOSS}
-_MEANINGS:
+    if told is not None and told.reason in _MEANINGS:
         return _MEANINGS[told.reason](text)
     if error.code() in _AWAY:
         return PeerUnavailableError(text)
