@@ -14,9 +14,11 @@ from uuid import UUID
 
 import asyncpg
 import sqlalchemy as sa
+from sqlalchemy import PoolProxiedConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.util import greenlet_spawn
 
-from weft_threads.store.errors import is_transient, translate
+from weft_threads.store.errors import UNAVAILABLE, is_transient, translate
 
 TRANSIENT_TRIES = 5
 
@@ -55,7 +57,10 @@ class Database:
         cls, stack: AsyncExitStack, app_url: str, queue_url: str, app_connections: int, queue_connections: int
     ) -> Self:
         """Open both pools lazily: no connection is made before the first work."""
-        app, queue = engine(app_url, app_connections), engine(queue_url, queue_connections)
+        app = engine(app_url, app_connections)
+        # All that the queue's role asks goes by keys and partial indexes: one plan serves every argument, and making a
+        # plan costs more than running it.
+        queue = engine(queue_url, queue_connections, plan_cache_mode="force_generic_plan")
         stack.push_async_callback(app.dispose)
         stack.push_async_callback(queue.dispose)
         return cls(app, queue)
@@ -92,7 +97,7 @@ class Database:
 SET_TENANT = sa.text("SELECT set_config('weft.tenant', :tenant, true)")
 
 
-def engine(url: str, connections: int) -> AsyncEngine:
+def engine(url: str, connections: int, **server_settings: str) -> AsyncEngine:
     """Return a pool of at most `connections`; who waits longer than 2 s for one is told that the database is away."""
     return create_async_engine(
         sa.make_url(url).set(drivername="postgresql+asyncpg"),
@@ -108,6 +113,7 @@ def engine(url: str, connections: int) -> AsyncEngine:
                 "statement_timeout": "20s",
                 "lock_timeout": "10s",
                 "idle_in_transaction_session_timeout": "30s",
+                **server_settings,
             },
         },
     )
@@ -129,13 +135,30 @@ async def _direct(
     *args: P.args,
     **kwargs: P.kwargs,
 ) -> T:
-    async with pool.connect() as connection:
-        driver = await _usable(connection)
-        try:
-            return await function(driver, *args, **kwargs)
-        finally:
-            if driver.is_closed():  # the pool does not see what happens to the driver's connection
-                await connection.invalidate()
+    """Without SQLAlchemy's Connection, whose opening and closing cost as much as a short statement."""
+    lent, driver = await _lent(pool)
+    is_broken = False
+    try:
+        return await function(driver, *args, **kwargs)
+    except UNAVAILABLE:
+        is_broken = True  # a server that goes away says so before the connection is seen to be closed
+        raise
+    finally:
+        if is_broken or driver.is_closed():  # the pool does not see what happens to the driver's connection
+            await greenlet_spawn(lent.invalidate)
+        await greenlet_spawn(lent.close)
+
+
+async def _lent(pool: AsyncEngine) -> tuple[PoolProxiedConnection, DriverConnection]:
+    """Return a connection of the pool, and what of it is the driver's; those that were closed under us are renewed."""
+    for _ in range(2):
+        lent = await pool.raw_connection()
+        driver: DriverConnection | None = lent.driver_connection
+        if driver is not None and not driver.is_closed():
+            return lent, driver
+        await greenlet_spawn(lent.invalidate)
+        await greenlet_spawn(lent.close)
+    raise ConnectionError("no usable connection")
 
 
 async def _persistently(once: Callable[[], Coroutine[Any, Any, T]]) -> T:

@@ -67,9 +67,11 @@ TRANSIENT = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.
 
 
 def driver_error(error: BaseException) -> BaseException:
-    """Return what the driver raised: SQLAlchemy wraps it twice."""
+    """Return what the driver raised: SQLAlchemy wraps it twice, and once where a connection is made for its pool."""
     if isinstance(error, sqlalchemy.exc.DBAPIError) and error.orig is not None:
-        return error.orig.__cause__ or error.orig
+        error = error.orig
+    if isinstance(error, sqlalchemy.exc.EmulatedDBAPIException) and error.__cause__ is not None:
+        return error.__cause__
     return error
 
 

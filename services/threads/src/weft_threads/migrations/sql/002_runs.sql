@@ -19,24 +19,28 @@ BEGIN
 END $$;
 
 -- An id as text, as in weft_core.ids: base 32 of 130 bits, the first two of them zero.
-CREATE FUNCTION id_text(p_prefix text, p_id uuid) RETURNS text LANGUAGE sql IMMUTABLE STRICT AS $$
-  SELECT p_prefix || '_' || string_agg(substr('0123456789abcdefghjkmnpqrstvwxyz',
-    substring(B'00' || ('x' || replace(p_id::text, '-', ''))::bit(128) FROM 1 + 5 * i FOR 5)::int + 1, 1), '' ORDER BY i)
-  FROM generate_series(0, 25) i
-$$;
+CREATE FUNCTION id_text(p_prefix text, p_id uuid) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT AS $$
+DECLARE v_bits bit varying := B'00' || ('x' || replace(p_id::text, '-', ''))::bit(128); v_text text := p_prefix || '_';
+BEGIN
+  FOR i IN 0..25 LOOP
+    v_text := v_text || substr('0123456789abcdefghjkmnpqrstvwxyz', substring(v_bits FROM 1 + 5 * i FOR 5)::bit(5)::int + 1, 1);
+  END LOOP;
+  RETURN v_text;
+END $$;
 
 -- The few payloads that only SQL knows are made here, in protobuf's wire format: a tag (field number times 8, plus 0
 -- for a varint and 2 for text), then the value. Numbers are below 2^14.
-CREATE FUNCTION pb_varint(p_value int) RETURNS bytea LANGUAGE sql IMMUTABLE STRICT AS $$
-  SELECT CASE WHEN p_value < 128 THEN set_byte('\x00', 0, p_value)
-    ELSE set_byte(set_byte('\x0000', 0, p_value % 128 + 128), 1, p_value / 128) END
-$$;
-CREATE FUNCTION pb_int(p_field int, p_value int) RETURNS bytea LANGUAGE sql IMMUTABLE STRICT AS $$
-  SELECT pb_varint(p_field * 8) || pb_varint(p_value)
-$$;
-CREATE FUNCTION pb_text(p_field int, p_value text) RETURNS bytea LANGUAGE sql IMMUTABLE STRICT AS $$
-  SELECT pb_varint(p_field * 8 + 2) || pb_varint(octet_length(p_value)) || convert_to(p_value, 'UTF8')
-$$;
+CREATE FUNCTION pb_varint(p_value int) RETURNS bytea LANGUAGE plpgsql IMMUTABLE STRICT AS $$
+BEGIN
+  IF p_value < 128 THEN
+    RETURN set_byte('\x00'::bytea, 0, p_value);
+  END IF;
+  RETURN set_byte(set_byte('\x0000'::bytea, 0, p_value % 128 + 128), 1, p_value / 128);
+END $$;
+CREATE FUNCTION pb_int(p_field int, p_value int) RETURNS bytea LANGUAGE plpgsql IMMUTABLE STRICT AS $$
+BEGIN RETURN pb_varint(p_field * 8) || pb_varint(p_value); END $$;
+CREATE FUNCTION pb_text(p_field int, p_value text) RETURNS bytea LANGUAGE plpgsql IMMUTABLE STRICT AS $$
+BEGIN RETURN pb_varint(p_field * 8 + 2) || pb_varint(octet_length(p_value)) || convert_to(p_value, 'UTF8'); END $$;
 
 -- Write an event of a run whose row the caller has locked.
 CREATE FUNCTION write_event(p_tenant uuid, p_run uuid, p_type text, p_payload bytea, p_is_terminal boolean DEFAULT false)
@@ -187,7 +191,9 @@ CREATE FUNCTION initiate_run(p_tenant uuid, p_principal text, p_request_id text,
   p_title text, p_queued bytea,
   OUT project_id uuid, OUT thread_id uuid, OUT run_id uuid, OUT message_id uuid, OUT agent_id uuid,
   OUT queue_position int, OUT is_merged boolean, OUT is_new boolean, OUT is_ready boolean, OUT owner uuid,
-  OUT stopped uuid, OUT stopped_epoch bigint, OUT events logged[]) LANGUAGE plpgsql AS $$
+  OUT stopped uuid, OUT stopped_epoch bigint, OUT events logged[])
+-- Every statement goes by keys: making plans for the arguments of each call costs more than running them.
+LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE t tenants; th threads; a record; q requests; v_strategy text; v_busy uuid; v_queued int; v_now timestamptz; s record;
 BEGIN

@@ -61,9 +61,8 @@ BEGIN
 END $$;
 
 -- The payload of an event: StepStarted.
-CREATE FUNCTION step_started(p_step int, p_attempt int, p_message uuid) RETURNS bytea LANGUAGE sql IMMUTABLE AS $$
-  SELECT pb_int(1, p_step) || pb_int(2, p_attempt) || pb_text(3, id_text('msg', p_message))
-$$;
+CREATE FUNCTION step_started(p_step int, p_attempt int, p_message uuid) RETURNS bytea LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN RETURN pb_int(1, p_step) || pb_int(2, p_attempt) || pb_text(3, id_text('msg', p_message)); END $$;
 
 -- Begin an attempt at a model call.
 CREATE FUNCTION begin_step(p_run runs, p_step int, p_attempt int, p_message uuid) RETURNS logged
