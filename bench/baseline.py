@@ -31,8 +31,8 @@ async def serve(database_url: str) -> None:
 
     server = grpc.aio.server()
     methods: dict[str, Any] = {
-        "Bare": grpc.unary_unary_rpc_method_handler(bare),  # type: ignore[arg-type]
-        "Commit": grpc.unary_unary_rpc_method_handler(commit),  # type: ignore[arg-type]
+        "Bare": grpc.unary_unary_rpc_method_handler(bare),
+        "Commit": grpc.unary_unary_rpc_method_handler(commit),
     }
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, methods),))
     port = server.add_insecure_port("127.0.0.1:0")

@@ -67,10 +67,13 @@ def table(figures: Sequence[Figure]) -> str:
     heads = ("figure", "baseline ms", "weft ms", "p90 ms", "ratio", "worst", "goal", "floor", "")
     rows = [heads, *(_row(figure) for figure in figures)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(heads))]
-    return "\n".join(
-        "  ".join(cell.rjust(width) if column else cell.ljust(width) for column, (cell, width) in enumerate(zip(row, widths, strict=True)))
-        for row in rows
-    )
+    return "\n".join(_aligned(row, widths) for row in rows)
+
+
+def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
+    """The first column to the left, the others to the right."""
+    first, *others = zip(row, widths, strict=True)
+    return "  ".join([first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)])
 
 
 def _row(figure: Figure) -> tuple[str, ...]:

@@ -34,9 +34,12 @@ def _load() -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="bench/run.py", description=__doc__)
-    parser.add_argument("figures", nargs="*", choices=[[], *FIGURES], help="all, when none is named")
+    parser.add_argument("figures", nargs="*", metavar="FIGURE", help="all, when none is named")
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
+    if unknown := set(options.figures) - set(FIGURES):
+        parser.error(f"no such figure: {', '.join(sorted(unknown))}; there are {', '.join(FIGURES)}")
+    FOLDER.mkdir(parents=True, exist_ok=True)
     figures = asyncio.run(measure(options.figures or list(FIGURES), options.rounds))
     print(f"\n{table(figures)}\n\nload at the end: {_load()}")
     broken = [figure.name for figure in figures if figure.is_broken]

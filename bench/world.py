@@ -27,14 +27,13 @@ PAUSE_SECONDS = 0.02
 class World:
     stack: Stack
     api: Api
+    api_key: str
     baseline: Baseline
     model: openai.AsyncOpenAI
     http: aiohttp.ClientSession
 
     async def make_agent(self, model: str) -> str:
-        request = agent_service_pb2.CreateAgentRequest(
-            display_name="bench", spec=agent_pb2.AgentSpec(model=model)
-        )
+        request = agent_service_pb2.CreateAgentRequest(display_name="bench", spec=agent_pb2.AgentSpec(model=model))
         return (await self.api.call(self.api.agents.CreateAgent, request)).agent.agent_id
 
     async def initiate(self, agent_id: str, text: str = "Hello there") -> str:
@@ -43,7 +42,7 @@ class World:
 
     def watch(self, run_id: str) -> Any:
         """Open RunEvents; lean, as a client in a hurry would."""
-        return self.api.gateway.RunEvents(gateway_pb.RunEventsRequest(run_id=run_id), metadata=self.api._metadata)
+        return self.api.gateway.RunEvents(gateway_pb.RunEventsRequest(run_id=run_id), metadata=(("x-api-key", self.api_key),))
 
     async def ended(self, run_id: str) -> None:
         """Wait for the end of a run and until the services are quiet again."""
@@ -72,7 +71,6 @@ async def first_delta(call: Any) -> event_pb2.RunEvent:
 @asynccontextmanager
 async def open_world(folder: Path) -> AsyncIterator[World]:
     """Start everything with its data on the disk under `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
         data = stack.enter_context(tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True))
         weft = await stack.enter_async_context(Stack(Path(data), members=MEMBERS))
@@ -81,4 +79,4 @@ async def open_world(folder: Path) -> AsyncIterator[World]:
         baseline = await stack.enter_async_context(open_baseline(weft.database_url("postgres")))
         model = await stack.enter_async_context(openai.AsyncOpenAI(base_url=weft.model_url, api_key="none"))
         http = await stack.enter_async_context(aiohttp.ClientSession())
-        yield World(weft, api, baseline, model, http)
+        yield World(weft, api, development.api_key, baseline, model, http)
