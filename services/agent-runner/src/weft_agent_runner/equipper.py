@@ -1,11 +1,15 @@
 """Loads what a run's model calls need beside the conversation, once for each version of an agent."""
 
+import logging
+
 from weft_agent_runner.cache import SingleFlightCache
 from weft_agent_runner.domain.agent import AgentVersion, Equipment
 from weft_agent_runner.domain.model import ToolSpec
 from weft_agent_runner.domain.ports import Agents, Tools
 from weft_agent_runner.domain.run import ClaimedRun
 from weft_agent_runner.workshop import patiently
+
+_LOG = logging.getLogger(__name__)
 
 _VERSIONS = 1000
 # The tools service may be replaced by one whose tools say something else of themselves.
@@ -29,9 +33,16 @@ class CachingEquipper:
         specs: tuple[ToolSpec, ...] = ()
         if agent.tools:
             specs = await patiently(
-                lambda: self._specs.get(key, lambda: self._tools.list_specs(run, agent.tools)), self._patience_seconds
+                lambda: self._specs.get(key, lambda: self._load_specs(run, agent)), self._patience_seconds
             )
         return Equipment(agent, agent.model or self._default_model, specs)
+
+    async def _load_specs(self, run: ClaimedRun, agent: AgentVersion) -> tuple[ToolSpec, ...]:
+        specs = await self._tools.list_specs(run, agent.tools)
+        unknown = sorted(set(agent.tools) - {spec.name for spec in specs})
+        if unknown:
+            _LOG.warning("%s names tools that do not exist: %s", run.agent_version_id, ", ".join(unknown))
+        return specs
 
     async def close(self) -> None:
         await self._versions.close()

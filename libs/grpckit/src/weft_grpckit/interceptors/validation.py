@@ -28,12 +28,19 @@ def validate(message: Message) -> None:
     """Raises: InvalidFieldsError, naming each field that breaks its rule."""
     violations = protovalidate.collect_violations(message)
     if violations:
-        raise InvalidFieldsError([_violation(each) for each in violations])
+        raise InvalidFieldsError([_violation(each, message) for each in violations])
 
 
-def _violation(violation: Any) -> FieldViolation:
+def _violation(violation: Any, message: Message) -> FieldViolation:
     path, rule = _path(violation), violation.proto.rule_id
-    return FieldViolation(path, _id_fault(violation, path) or violation.proto.message, rule)
+    told = _id_fault(violation, path) or _oneof_fault(message, path) or violation.proto.message
+    return FieldViolation(path, told, rule)
+
+
+def _oneof_fault(message: Message, path: str) -> str:
+    """Name what a oneof of the request may be; "" for any other field."""
+    oneof = message.DESCRIPTOR.oneofs_by_name.get(path)
+    return f"set one of {', '.join(field.name for field in oneof.fields)}" if oneof is not None else ""
 
 
 def _id_fault(violation: Any, path: str) -> str:

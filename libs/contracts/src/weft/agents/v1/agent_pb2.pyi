@@ -154,7 +154,9 @@ class AgentSpec(_message.Message):
 
     @_builtins.property
     def tools(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The names of the tools that the model is offered, in this order; none makes a plain chat."""
+        """The names of the tools that the model is offered, in this order; none makes a plain chat. A name that no tool has
+        is left out, and told in the runner's log: ToolService.ListTools shows those that exist.
+        """
 
     @_builtins.property
     def limits(self) -> Global___AgentLimits:
