@@ -42,7 +42,9 @@ class World:
 
     def watch(self, run_id: str) -> Any:
         """Open RunEvents; lean, as a client in a hurry would."""
-        return self.api.gateway.RunEvents(gateway_pb.RunEventsRequest(run_id=run_id), metadata=(("x-api-key", self.api_key),))
+        return self.api.gateway.RunEvents(
+            gateway_pb.RunEventsRequest(run_id=run_id), metadata=(("x-api-key", self.api_key),)
+        )
 
     async def ended(self, run_id: str) -> None:
         """Wait for the end of a run and until the services are quiet again."""
