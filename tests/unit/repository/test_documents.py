@@ -78,6 +78,22 @@ def test_variables_that_documents_name_exist() -> None:
     assert unknown == []
 
 
+def test_links_to_headings_lead_to_one() -> None:
+    broken = [
+        f"{names(file)}: {target}#{anchor}"
+        for file in DOCUMENTS
+        for target, anchor in re.findall(r"\]\(([^)#:\s]*)#([^)]+)\)", file.read_text())
+        if anchor not in headings_of(file.parent / target if target else file)
+    ]
+    assert broken == []
+
+
+def headings_of(file: Path) -> set[str]:
+    """Return the anchors of a document's headings."""
+    headings = re.findall(r"^#+ (.+)$", file.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 def test_documents_name_no_host_and_no_machine() -> None:
     """Documents are read anywhere: a path of one machine, or the host of a package index, is of no use there."""
     told = re.compile(r"/(?:home|root|work|Users)/|pypi\.|index-url", re.IGNORECASE)
