@@ -349,3 +349,37 @@ async def test_delete_ends_all_runs_of_the_thread_and_hides_it(world: World) -> 
     assert event_pb2.RunEvent.FromString(page.events[-1]).run_cancelled.cause == 2
     assert await world.admin.fetchval("SELECT sum(threads) FROM thread_counts") == 0
     await assert_clean(world.dsn)
+
+
+async def test_page_of_the_log_ends_by_bytes_and_the_next_goes_on_where_it_ended(world: World) -> None:
+    made = await world.say("hi")
+    claimed = await world.claim(await world.queue.register("r"))
+    assert claimed is not None
+    await world.commit(Entry(append_to(claimed, [delta(claimed, "x" * 300_000) for _ in range(8)])))
+    seen: list[int] = []
+    pages = 0
+    while len(seen) < 11:
+        page = await world.log.read(world.tenant, made.run_id, len(seen), serve_deleted=False)
+        assert sum(map(len, page.events)) < 1_500_000
+        seen += [event_pb2.RunEvent.FromString(data).seq for data in page.events]
+        pages += 1
+    assert seen == list(range(1, 12))
+    assert pages >= 2
+
+
+async def test_context_leaves_out_whole_groups_when_it_is_full(world: World) -> None:
+    """Two merged turns are larger than the window: neither of them is in the context of the next run."""
+    runner = await world.queue.register("r")
+    first = await world.say("a" * 300_000)
+    running = await world.claim(runner)
+    assert running is not None
+    await world.say("b" * 200_000, first.thread_id, "merge")
+    await world.commit(stop(running))
+    merged = await world.claim(runner)
+    assert merged is not None
+    await world.commit(answer(merged, "both"))
+    await world.say("c", first.thread_id)
+    last = await world.claim(runner)
+    assert last is not None
+    texts = [part.text for m in last.transcript.messages for part in m.parts if isinstance(part, Text)]
+    assert texts == ["c"]

@@ -1,5 +1,6 @@
 """The composition root."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -80,6 +81,7 @@ class Wiring:
     signer: TokenSigner
     new_id: Callable[[], UUID]
     settings: Settings
+    stopping: asyncio.Event
 
     @property
     def delete_thread(self) -> Callable[[UUID, UUID], Awaitable[None]]:
@@ -102,6 +104,7 @@ async def compose(settings: Settings, program: Program) -> None:
         signer=TokenSigner(key),
         new_id=uuid_utils.compat.uuid7,
         settings=settings,
+        stopping=program.stopping,
     )
     program.spawn("redis outlet", outlet.run())
     program.spawn("live events", wires[0].run())
@@ -140,7 +143,8 @@ def register_runs(server: WeftServer, wiring: Wiring) -> None:
     database, announcer, new_id = wiring.database, wiring.announcer, wiring.new_id
     admission = AdmissionServicer(Admission(database, announcer, new_id))
     server.register(admission_service_pb2_grpc.add_AdmissionServiceServicer_to_server, admission)
-    runs = RunServicer(RunReader(database, wiring.pager, wiring.ends), Ending(database, announcer))
+    reader = RunReader(database, wiring.pager, wiring.ends, wiring.stopping)
+    runs = RunServicer(reader, Ending(database, announcer))
     server.register(run_service_pb2_grpc.add_RunServiceServicer_to_server, runs)
     server.register(run_log_service_pb2_grpc.add_RunLogServiceServicer_to_server, RunLogServicer(RunLog(database)))
     queue = RunQueueServicer(

@@ -13,7 +13,7 @@ from weft_threads.store.database import Database, DriverConnection
 MAX_EVENTS = 2000
 MAX_BYTES = 1 << 20
 
-READ = "SELECT * FROM read_run_log($1, $2, $3, $4, $5)"
+READ = "SELECT * FROM read_run_log($1, $2, $3, $4, $5, $6)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def _encoded(events: Sequence[LoggedEvent]) -> tuple[bytes, ...]:
 async def _read(
     connection: DriverConnection, tenant_id: UUID, run_id: UUID, after_seq: int, serve_deleted: bool
 ) -> asyncpg.Record | None:
-    return await connection.fetchrow(READ, tenant_id, run_id, after_seq, MAX_EVENTS, serve_deleted)
+    return await connection.fetchrow(READ, tenant_id, run_id, after_seq, MAX_EVENTS, MAX_BYTES, serve_deleted)
 
 
 async def _heads(connection: DriverConnection, keys: Sequence[tuple[UUID, UUID]]) -> list[asyncpg.Record]:

@@ -1,11 +1,12 @@
 """What can be done with projects. Each use case is one transaction, but for the deletion."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 from weft_core.caller import Caller
-from weft_core.errors import FailedPreconditionError
+from weft_core.errors import FailedPreconditionError, NotFoundError
 from weft_core.ids import format_id
 
 from weft_threads.projects import store
@@ -56,7 +57,8 @@ class Projects:
 
         while threads := await self._database.transact(caller.tenant_id, work):
             for thread_id in threads:
-                await self._delete_thread(caller.tenant_id, thread_id)
+                with suppress(NotFoundError):  # somebody else has just deleted it
+                    await self._delete_thread(caller.tenant_id, thread_id)
 
 
 def _is_default(project_id: UUID) -> FailedPreconditionError:

@@ -1,5 +1,6 @@
 """The queue of runs, as runners see it: registration, leases, claims, releases."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -7,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-from weft_core.errors import FailedPreconditionError
+from weft_core.errors import FailedPreconditionError, WeftError
 
 from weft_threads.events.frames import logged_events
 from weft_threads.runs.announce import Announcer
@@ -16,6 +17,8 @@ from weft_threads.runs.transcript import Transcript
 from weft_threads.store.database import Database, DriverConnection
 
 STALE_TRIES = 5
+# A runner waits for 5 s: what is claimed after that is lost to it for two heartbeats.
+CLAIM_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,7 @@ class Claimed:
     begun_attempt: int | None
     message_id: UUID
     transcript: Transcript
+    has_more: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +72,28 @@ class RunQueue:
             FailedPreconditionError: RUNNER_UNKNOWN or LEASE_EXPIRED, when nothing was taken.
         """
         claimed: list[Claimed] = []
-        while len(claimed) < max_runs:
-            message_id = self._new_id()
-            row = await self._database.call_queue(_claim, runner_id, message_id)
-            if row["outcome"] != "claimed":
+        until = asyncio.get_running_loop().time() + CLAIM_SECONDS
+        while len(claimed) < max_runs and asyncio.get_running_loop().time() < until:
+            try:
+                row = await self._claim_one(runner_id)
+            except WeftError:
                 if not claimed:
-                    _refuse(row["outcome"])
+                    raise
+                break  # what was taken must reach the runner
+            if row is None:
                 break
-            claimed.append(self._claimed(row, message_id))
-            if not row["has_more"]:
+            claimed.append(row)
+            if not row.has_more:
                 break
         return claimed
+
+    async def _claim_one(self, runner_id: UUID) -> Claimed | None:
+        message_id = self._new_id()
+        row = await self._database.call_queue(_claim, runner_id, message_id)
+        if row["outcome"] == "claimed":
+            return self._claimed(row, message_id)
+        _refuse(row["outcome"])
+        return None
 
     def _claimed(self, row: asyncpg.Record, message_id: UUID) -> Claimed:
         events = logged_events(row["events"])
@@ -93,6 +108,7 @@ class RunQueue:
             begun_attempt=row["begun_attempt"],
             message_id=message_id,
             transcript=transcript_of(row, run["run_id"]),
+            has_more=row["has_more"],
         )
 
     async def release(self, runner_id: UUID, runs: Sequence[Owned]) -> int:

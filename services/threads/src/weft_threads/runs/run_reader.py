@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
+from weft_core.errors import server_stopping
 from weft_core.ids import format_id
 
 from weft_threads.paging import Page, Pager, PageRequest, uuid_of
@@ -24,8 +25,8 @@ class EndSignals(Protocol):
 
 
 class RunReader:
-    def __init__(self, database: Database, pager: Pager, ends: EndSignals) -> None:
-        self._database, self._pager, self._ends = database, pager, ends
+    def __init__(self, database: Database, pager: Pager, ends: EndSignals, stopping: asyncio.Event) -> None:
+        self._database, self._pager, self._ends, self._stopping = database, pager, ends, stopping
 
     async def get(self, tenant_id: UUID, run_id: UUID) -> Any:
         """Return the row of a run.
@@ -57,7 +58,12 @@ class RunReader:
         return await self._pager.page(request, fetch, lambda row: bytes(row.run_id.bytes))
 
     async def wait(self, tenant_id: UUID, run_id: UUID, seconds: float) -> Any:
-        """Return the row of a run once it has ended, or as it is after `seconds`."""
+        """Return the row of a run once it has ended, or as it is after `seconds`.
+
+        Raises:
+            NotFoundError: RUN_NOT_FOUND.
+            UnavailableError: SERVER_STOPPING; whoever waits must not hold up the stop.
+        """
         row = await self.get(tenant_id, run_id)
         if row.end_time is not None or seconds <= 0:
             return row
@@ -68,6 +74,8 @@ class RunReader:
                 left = until - asyncio.get_running_loop().time()
                 if row.end_time is not None or left <= 0:
                     return row
+                if self._stopping.is_set():
+                    raise server_stopping()
                 await _set_within(ended, min(left, POLL_SECONDS))
                 ended.clear()
 

@@ -113,6 +113,7 @@ def engine(url: str, connections: int, **server_settings: str) -> AsyncEngine:
                 "statement_timeout": "20s",
                 "lock_timeout": "10s",
                 "idle_in_transaction_session_timeout": "30s",
+                "client_connection_check_interval": "500ms",  # a query whose caller is gone ends too
                 **server_settings,
             },
         },

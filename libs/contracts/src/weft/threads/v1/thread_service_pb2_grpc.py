@@ -130,7 +130,8 @@ class ThreadServiceServicer:
         """Puts a message at the end of a thread, in a turn of its own, without having it answered.
 
         Runs made later see it; one that has started does not. Returns the message. Not idempotent: a repeated call makes
-        another message. Errors: THREAD_NOT_FOUND: list the threads.
+        another message. Errors: THREAD_NOT_FOUND: list the threads. INVALID_FIELDS also for parts of more than 4 MiB
+        together.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -67,7 +67,8 @@ class ThreadServiceStub:
     """Puts a message at the end of a thread, in a turn of its own, without having it answered.
 
     Runs made later see it; one that has started does not. Returns the message. Not idempotent: a repeated call makes
-    another message. Errors: THREAD_NOT_FOUND: list the threads.
+    another message. Errors: THREAD_NOT_FOUND: list the threads. INVALID_FIELDS also for parts of more than 4 MiB
+    together.
     """
     ListMessages: _grpc.UnaryUnaryMultiCallable[_thread_service_pb2.ListMessagesRequest, _thread_service_pb2.ListMessagesResponse]
     """Lists the messages of a thread, in their order (turn, index), or backwards.
@@ -116,7 +117,8 @@ class ThreadServiceAsyncStub(ThreadServiceStub):
     """Puts a message at the end of a thread, in a turn of its own, without having it answered.
 
     Runs made later see it; one that has started does not. Returns the message. Not idempotent: a repeated call makes
-    another message. Errors: THREAD_NOT_FOUND: list the threads.
+    another message. Errors: THREAD_NOT_FOUND: list the threads. INVALID_FIELDS also for parts of more than 4 MiB
+    together.
     """
     ListMessages: _aio.UnaryUnaryMultiCallable[_thread_service_pb2.ListMessagesRequest, _thread_service_pb2.ListMessagesResponse]  # type: ignore[assignment]
     """Lists the messages of a thread, in their order (turn, index), or backwards.
@@ -198,7 +200,8 @@ class ThreadServiceServicer(metaclass=_abc_1.ABCMeta):
         """Puts a message at the end of a thread, in a turn of its own, without having it answered.
 
         Runs made later see it; one that has started does not. Returns the message. Not idempotent: a repeated call makes
-        another message. Errors: THREAD_NOT_FOUND: list the threads.
+        another message. Errors: THREAD_NOT_FOUND: list the threads. INVALID_FIELDS also for parts of more than 4 MiB
+        together.
         """
 
     @_abc_1.abstractmethod

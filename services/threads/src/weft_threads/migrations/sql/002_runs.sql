@@ -340,9 +340,9 @@ BEGIN
   is_tombstone := run_id IS NULL;
 END $$;
 
--- The events of a run after a seq, up to the head of its log. No row for a run that the tenant has not. One round trip:
+-- The events of a run after a seq, up to the head of its log, as many as a page takes. No row for a run that the tenant has not. One round trip:
 -- a watch that was just opened waits for it.
-CREATE FUNCTION read_run_log(p_tenant uuid, p_run uuid, p_after bigint, p_limit int, p_serve_deleted boolean)
+CREATE FUNCTION read_run_log(p_tenant uuid, p_run uuid, p_after bigint, p_limit int, p_bytes bigint, p_serve_deleted boolean)
 RETURNS TABLE (last_seq bigint, is_ended boolean, events logged[]) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE v_last bigint; v_is_ended boolean;
@@ -353,8 +353,11 @@ BEGIN
     WHERE r.tenant_id = p_tenant AND r.run_id = p_run AND (t.delete_time IS NULL OR p_serve_deleted);
   IF FOUND THEN
     RETURN QUERY SELECT v_last, v_is_ended, ARRAY(
-      SELECT (tenant_id, run_id, seq, epoch, type, is_terminal, create_time, payload)::logged FROM run_events
-        WHERE tenant_id = p_tenant AND run_id = p_run AND seq > p_after AND seq <= v_last ORDER BY seq LIMIT p_limit);
+      SELECT (tenant_id, run_id, seq, epoch, type, is_terminal, create_time, payload)::logged
+        FROM (SELECT e.*, sum(octet_length(payload)) OVER (ORDER BY seq) - octet_length(payload) AS bytes_before
+          FROM (SELECT * FROM run_events WHERE tenant_id = p_tenant AND run_id = p_run AND seq > p_after AND seq <= v_last
+            ORDER BY seq LIMIT p_limit) e) page
+        WHERE bytes_before < p_bytes ORDER BY seq);
   END IF;
 END $$;
 

@@ -34,9 +34,15 @@ BEGIN
       WHERE tenant_id = p_tenant AND thread_id = p_thread AND turn <= p_turn ORDER BY turn DESC, index DESC LOOP
     v_total := v_total + m.bytes;
     IF v_total > p_budget AND m.turn < p_floor THEN
-      RETURN least(m.turn + 1, p_floor);
+      v_start := least(m.turn + 1, p_floor);
+      EXIT;
     END IF;
     v_start := least(m.turn, p_floor);
+  END LOOP;
+  -- Turns that were answered together come together: a superseded run before the start was answered after it.
+  WHILE v_start < p_floor AND EXISTS (SELECT FROM runs
+      WHERE tenant_id = p_tenant AND thread_id = p_thread AND turn = v_start - 1 AND state = 'superseded') LOOP
+    v_start := v_start + 1;
   END LOOP;
   RETURN v_start;
 END $$;

@@ -63,7 +63,7 @@ BEGIN
   END LOOP;
   FOREACH f IN ARRAY ARRAY['supersede_runs(uuid, uuid, uuid)', 'cancel_run(uuid, uuid)', 'cancel_request(uuid, text)',
       'initiate_run(uuid, text, text, bytea, uuid, uuid, uuid, uuid, text, uuid, uuid, bytea, text, bytea)',
-      'wake_run(uuid, uuid, uuid)', 'read_run_log(uuid, uuid, bigint, int, boolean)'] LOOP
+      'wake_run(uuid, uuid, uuid)', 'read_run_log(uuid, uuid, bigint, int, bigint, boolean)'] LOOP
     EXECUTE 'GRANT EXECUTE ON FUNCTION ' || f || ' TO weft_app';
   END LOOP;
   FOREACH f IN ARRAY ARRAY['register_runner(uuid, text, interval)', 'heartbeat(uuid, interval)', 'owned_runs(uuid)',
