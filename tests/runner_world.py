@@ -43,6 +43,7 @@ class FakeTools(tool_service_pb2_grpc.ToolServiceServicer):
     cancelled: list[str] = field(default_factory=list)
     lists: int = 0
     address: str = ""
+    _server: grpc.aio.Server = field(init=False)
 
     async def ListTools(self, request: tools_pb2.ListToolsRequest, context: Any) -> tools_pb2.ListToolsResponse:
         self.lists += 1
@@ -76,6 +77,19 @@ class FakeTools(tool_service_pb2_grpc.ToolServiceServicer):
             raise
         content = f"{request.name} {request.arguments_json}"
         yield tools_pb2.ExecuteToolResponse(completed=tools_pb2.Completed(content=content))
+
+    async def start(self) -> None:
+        self._server = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
+        tool_service_pb2_grpc.add_ToolServiceServicer_to_server(self, self._server)
+        self.address = f"127.0.0.1:{self._server.add_insecure_port(self.address or '127.0.0.1:0')}"
+        await self._server.start()
+
+    async def stop(self) -> None:
+        await self._server.stop(None)
+
+    async def restart(self) -> None:
+        await self.stop()
+        await self.start()
 
     def places(self) -> list[tuple[int, int]]:
         return [(request.run_place.step, request.run_place.index) for request in self.executed]
@@ -162,11 +176,8 @@ class Runner:
 
 async def _serve_tools(stack: AsyncExitStack) -> FakeTools:
     tools = FakeTools()  # type: ignore[abstract]
-    server = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
-    tool_service_pb2_grpc.add_ToolServiceServicer_to_server(tools, server)
-    tools.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
-    await server.start()
-    stack.push_async_callback(server.stop, None)
+    await tools.start()
+    stack.push_async_callback(tools.stop)
     return tools
 
 

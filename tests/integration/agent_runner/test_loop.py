@@ -170,3 +170,21 @@ async def test_run_fails_without_a_model_call_when_its_context_is_too_large(worl
         run = await world.ended(world.queue.add_run("word " * 1000))
     assert run.events[-1].run_failed.failure.reason == run_pb2.FAILURE_REASON_CONTEXT_TOO_LARGE
     assert not world.model.log.find()
+
+
+async def test_results_of_many_calls_are_written_in_order_when_they_need_several_entries(world: World) -> None:
+    world.agent("scripted:tools=1,tool=echo,calls=40", "echo", max_tool_calls_per_turn=40)
+    async with world.runner():
+        run = await world.ended(world.queue.add_run("go"))
+    results = [m.parts[0].tool_result.index for m in run.messages if m.role == ROLE_TOOL]
+    assert results == list(range(40))
+    assert run.state == run_pb2.RUN_STATE_SUCCEEDED
+    assert max(len(entry.messages) for commit in world.queue.commits for entry in commit.entries) <= 16
+
+
+async def test_run_fails_when_an_answer_has_more_tool_calls_than_any_plan_needs(world: World) -> None:
+    world.agent("scripted:tools=1,tool=echo,calls=500", "echo")
+    async with world.runner():
+        run = await world.ended(world.queue.add_run("go"))
+    assert run.events[-1].run_failed.failure.reason == run_pb2.FAILURE_REASON_MODEL_ANSWER_INVALID
+    assert not world.tools.executed

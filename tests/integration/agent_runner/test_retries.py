@@ -1,5 +1,7 @@
 """Model calls that fail, and services that are away."""
 
+import asyncio
+
 import pytest
 from runner_world import World
 from weft.runs.v1 import event_pb2, run_pb2
@@ -141,10 +143,28 @@ async def test_outcome_is_unknown_when_the_tools_service_goes_away_in_the_middle
     assert run.messages[1].parts[0].tool_result.outcome_unknown
 
 
-async def test_run_fails_when_the_tools_of_its_agent_cannot_be_loaded(world: World) -> None:
+async def test_run_waits_for_the_tools_of_its_agent_when_they_cannot_be_loaded_yet(world: World) -> None:
     world.agent("scripted", "echo")
     world.tools.is_away = True
     async with world.runner():
-        run = await world.ended(world.queue.add_run("go"))
-    assert failure(run).reason == run_pb2.FAILURE_REASON_INTERNAL
-    assert not world.model.log.find()
+        run = world.queue.add_run("go")
+        await world.shows(run, "step_started")
+        await asyncio.sleep(1.5)  # longer than the patience with a tool call
+        assert not run.is_ended
+        world.tools.is_away = False
+        await world.ended(run)
+    assert run.state == run_pb2.RUN_STATE_SUCCEEDED
+
+
+async def test_tool_call_is_asked_for_again_when_the_tools_service_goes_away_late(world: World) -> None:
+    world.agent("scripted:tools=1,tool=slow", "slow")
+    world.tools.gates["slow"] = asyncio.Event()
+    async with world.runner(tools_patience_seconds=1.0):
+        run = world.queue.add_run("go")
+        await world.shows(run, "tool_progress")
+        await asyncio.sleep(1.2)
+        await world.tools.restart()
+        world.tools.gates["slow"].set()
+        await world.ended(run)
+    assert world.tools.places() == [(1, 0)] * 2
+    assert "tool_completed" in run.kinds()

@@ -2,7 +2,14 @@ import pytest
 from agent_runner_builders import a_run, calls, done
 from weft_agent_runner.domain.agent import AgentVersion, Equipment, model_request
 from weft_agent_runner.domain.book import Book
-from weft_agent_runner.domain.decisions import after_completion, after_tool_results, closing, cut_attempt
+from weft_agent_runner.domain.decisions import (
+    MAX_RESULTS,
+    after_completion,
+    after_tool_results,
+    before_closing,
+    closing,
+    cut_attempt,
+)
 from weft_agent_runner.domain.entry import (
     Act,
     AnswerMessage,
@@ -28,7 +35,7 @@ from weft_agent_runner.domain.model import (
     ToolSpec,
 )
 from weft_agent_runner.domain.outcome import ToolCompleted, ToolFailed, ToolFailureReason
-from weft_agent_runner.domain.retries import TryAgain, after_failure, backoff
+from weft_agent_runner.domain.retries import TryAgain, after_failure, backoff, failure_of
 from weft_agent_runner.domain.run import BegunStep, Usage
 
 ECHO = ToolSpec("echo", "", {})
@@ -163,6 +170,7 @@ def test_every_call_gets_a_result_when_a_run_is_closed_during_them() -> None:
     book = with_calls(3)
     book.outcomes[1] = ToolCompleted(book.calls[1], "b")
     book.sent_calls.add(0)
+    assert before_closing(book) is None
     act = closing(book, Stop(), "stopped", 0.0)
     outcomes = [message.outcome for message in act.messages if isinstance(message, ToolMessage)]
     assert [type(outcome).__name__ for outcome in outcomes] == ["ToolFailed", "ToolCompleted", "ToolFailed"]
@@ -197,6 +205,9 @@ def test_pieces_are_whole_code_points_at_their_offsets() -> None:
     assert answer.text == "a😀�b"
 
 
+KEY_REFUSED = "the model provider refused the credentials of this installation (status 401)"
+
+
 def half() -> float:
     return 0.5
 
@@ -204,16 +215,19 @@ def half() -> float:
 @pytest.mark.parametrize(
     ("failure", "expected"),
     [
-        (error(status=401, is_retryable=False), Fail(FailureReason.MODEL_REFUSED, "no", 401)),
+        (error(status=401, is_retryable=False), Fail(FailureReason.MODEL_REFUSED, KEY_REFUSED, 401)),
         (
             error(status=400, is_retryable=False, code="context_length_exceeded"),
             Fail(FailureReason.CONTEXT_TOO_LARGE, "no", 400),
         ),
         (
             error(ModelFault.TOO_LARGE, status=None, is_retryable=False),
-            Fail(FailureReason.MODEL_ANSWER_INVALID, "no"),
+            Fail(FailureReason.MODEL_ANSWER_INVALID, "the model's answer is larger than allowed"),
         ),
-        (error(ModelFault.TOTAL, status=None, is_retryable=False), Fail(FailureReason.MODEL_UNAVAILABLE, "no")),
+        (
+            error(ModelFault.TOTAL, status=None, is_retryable=False),
+            Fail(FailureReason.MODEL_UNAVAILABLE, "the model did not answer within the time that the call had"),
+        ),
         (error(retry_after_seconds=30.0), TryAgain(30.125)),
         (error(retry_after_seconds=61.0), Park(61.0)),
         (error(retry_after_seconds=1e12), Park(86400.0)),
@@ -227,7 +241,7 @@ def test_failed_call_is_judged(failure: ModelCallError, expected: object) -> Non
 
 def test_run_fails_when_its_tries_are_used_up() -> None:
     assert after_failure(error(), tries=3, attempt=3, max_tries=3, random=half) == Fail(
-        FailureReason.MODEL_RATE_LIMITED, "no", 429
+        FailureReason.MODEL_RATE_LIMITED, "the model provider asked for fewer requests", 429
     )
 
 
@@ -241,3 +255,44 @@ def test_pauses_grow_and_are_bounded() -> None:
     pauses = [backoff(tries, half) for tries in range(100)]
     assert pauses == sorted(pauses)
     assert pauses[-1] <= 8.0
+
+
+@pytest.mark.parametrize("status", [401, 403, 429, 500, 503, None])
+def test_words_that_name_the_installation_are_not_told_to_its_tenants(status: int | None) -> None:
+    fault = ModelFault.STATUS if status else ModelFault.CONNECT
+    secret = ModelCallError(fault, "key sk-proj-abcd, org-42, host 10.0.0.5", is_retryable=True, status=status)
+    told = failure_of(secret).message
+    assert told
+    assert not any(word in told for word in ("sk-", "org-", "10.0.0.5"))
+
+
+def test_results_are_written_in_several_entries_when_there_are_many() -> None:
+    book = with_calls(2 * MAX_RESULTS + 3)
+    for place in book.calls:
+        book.outcomes[place.index] = ToolCompleted(place, "x")
+    sizes = []
+    while act := after_tool_results(book):
+        sizes.append((len(act.messages), act.begin_step is not None))
+        apply(book, act, BegunStep(2, 1, "msg_2"))
+    assert sizes == [(MAX_RESULTS, False), (MAX_RESULTS, False), (3, True)]
+
+
+def test_closing_leaves_few_results_to_its_last_entry_when_there_are_many() -> None:
+    book = with_calls(2 * MAX_RESULTS + 3)
+    book.outcomes[40] = ToolCompleted(book.calls[0], "x")
+    written = 0
+    while act := before_closing(book):
+        written += len(act.messages)
+        apply(book, act)
+    last = closing(book, Stop(), "stopped", 0.0)
+    assert written + len(last.messages) == 2 * MAX_RESULTS + 3
+    assert len(last.messages) <= MAX_RESULTS
+
+
+def test_call_may_have_happened_when_the_runner_before_left_it_open() -> None:
+    book = Book(a_run(begun_step=None, finished_steps=1, pending_tool_calls=calls(1)))
+    assert before_closing(book) is None
+    (message,) = closing(book, Stop(), "stopped", 0.0).messages
+    assert isinstance(message, ToolMessage)
+    assert isinstance(message.outcome, ToolFailed)
+    assert message.outcome.may_have_happened

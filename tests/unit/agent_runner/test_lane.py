@@ -1,7 +1,7 @@
 """The write lane over a queue that is a list."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -19,7 +19,7 @@ from weft_agent_runner.domain.entry import (
     judge,
 )
 from weft_agent_runner.domain.events import MessageDelta, MessageStarted
-from weft_agent_runner.domain.ports import BatchRefusedError, PeerFaultError, PeerUnavailableError
+from weft_agent_runner.domain.ports import BatchRefusedError, PeerFaultError, PeerSlowError, PeerUnavailableError
 from weft_agent_runner.lane import WriteLane
 
 
@@ -35,12 +35,15 @@ class Queue:
     is_lost_after: bool = False
     poison: str = ""
     is_refusing: bool = False
+    slow: str = ""
 
     async def commit(self, entries: Sequence[Entry]) -> Sequence[EntryResult]:
         self.batches.append(list(entries))
         await self.gate.wait()
         if self.faults and not self.is_lost_after:
             raise self.faults.pop(0)
+        if any(entry.key.run_id == self.slow for entry in entries):
+            raise PeerSlowError
         if self.is_refusing and any(entry.key.run_id == self.poison for entry in entries):
             raise BatchRefusedError("no")
         results = [self._write(entry) for entry in entries]
@@ -78,8 +81,10 @@ class Listener:
 
 
 @asynccontextmanager
-async def opened(queue: Queue, window: float = 0.01, max_faults: int = 30) -> AsyncIterator[WriteLane]:
-    lane = WriteLane(queue.commit, delta_window_seconds=window, max_faults=max_faults)
+async def opened(
+    queue: Queue, window: float = 0.01, max_faults: int = 30, is_queue_well: Callable[[], bool] = lambda: True
+) -> AsyncIterator[WriteLane]:
+    lane = WriteLane(queue.commit, delta_window_seconds=window, max_faults=max_faults, is_queue_well=is_queue_well)
     running = asyncio.create_task(lane.run())
     try:
         async with asyncio.timeout(5):
@@ -213,6 +218,40 @@ async def test_batch_is_taken_apart_when_the_queue_fails_at_it_again_and_again(q
         await asyncio.gather(*(line.commit(BEGIN) for line in lines))
     assert [len(batch) for batch in queue.batches] == [4, 4, 4, 2, 2]
     assert len(queue.seqs) == 4
+
+
+async def test_only_the_slow_entry_fails_when_the_queue_answers_others(queue: Queue) -> None:
+    queue.slow = "run_2"
+    async with opened(queue) as lane:
+        lines = [lane.open(a_run(number), Listener()) for number in range(8)]
+        results = await asyncio.gather(*(line.commit(BEGIN) for line in lines), return_exceptions=True)
+    assert [isinstance(result, EntryError) for result in results] == [number == 2 for number in range(8)]
+    assert sum(any(e.key.run_id == "run_2" for e in batch) for batch in queue.batches) <= 3
+
+
+async def test_slow_batch_is_repeated_when_the_queue_answers_nobody(queue: Queue) -> None:
+    queue.faults = [PeerSlowError() for _ in range(7)]
+    async with opened(queue, is_queue_well=lambda: False) as lane:
+        line = lane.open(a_run(), Listener())
+        await line.commit(BEGIN)
+    assert len(queue.batches) == 8
+    assert len({batch[0] for batch in queue.batches}) == 1
+
+
+async def test_lane_goes_on_when_an_entry_cannot_even_be_sent(queue: Queue) -> None:
+    written = queue.commit
+
+    async def failing(entries: Sequence[Entry]) -> Sequence[EntryResult]:
+        if any(entry.key.run_id == "run_1" for entry in entries):
+            raise ValueError("Value out of range")
+        return await written(entries)
+
+    queue.commit = failing  # type: ignore[method-assign]
+    async with opened(queue) as lane:
+        lines = [lane.open(a_run(number), Listener()) for number in range(3)]
+        results = await asyncio.gather(*(line.commit(BEGIN) for line in lines), return_exceptions=True)
+        assert [isinstance(result, EntryError) for result in results] == [False, True, False]
+        await lines[0].commit(Act(transition=Stop()))
 
 
 async def test_commit_stays_under_way_when_its_caller_is_cancelled(queue: Queue) -> None:

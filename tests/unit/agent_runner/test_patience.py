@@ -1,3 +1,5 @@
+import asyncio
+
 import pytest
 from weft_agent_runner.domain.ports import PeerFaultError, PeerRefusedError, PeerUnavailableError
 from weft_agent_runner.workshop import patiently
@@ -36,3 +38,14 @@ async def test_it_gives_up_at_once_when_the_peer_refuses() -> None:
     with pytest.raises(PeerRefusedError):
         await patiently(peer.call, 60.0, never)
     assert peer.calls == 1
+
+
+async def test_patience_begins_anew_when_the_peer_had_been_there_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("weft_agent_runner.workshop._GOING_ON_SECONDS", 0.05)
+    peer = Peer(*(PeerUnavailableError() for _ in range(3)))
+
+    async def long_call() -> str:
+        await asyncio.sleep(0.4)  # longer than the patience
+        return await peer.call()
+
+    assert await patiently(long_call, 0.3, never) == "answer"

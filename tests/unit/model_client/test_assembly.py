@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from weft_agent_runner.model.assembly import Assembly, OutputTooLargeError
+from weft_agent_runner.model.assembly import MAX_TOOL_CALLS, Assembly, OutputTooLargeError
 from weft_agent_runner.model.chunks import Chunk
 from weft_core.text import storable
 
@@ -74,8 +74,21 @@ def test_indexes_may_begin_anywhere_and_interleave() -> None:
     assert [call.arguments for call in made.tool_calls] == ["{}", "[]"]
 
 
-@pytest.mark.parametrize("chunk", [text_chunk("é" * 6), call_chunk("é" * 6, index=0, name="t")])
+@pytest.mark.parametrize("chunk", [text_chunk("é" * 6), call_chunk("é" * 5, index=0, id="x", name="t")])
 def test_output_beyond_its_budget_in_bytes_is_refused(chunk: Chunk) -> None:
     assembled(chunk, max_output_bytes=12)
     with pytest.raises(OutputTooLargeError):
         assembled(chunk, max_output_bytes=11)
+
+
+def test_answer_with_too_many_tool_calls_is_refused() -> None:
+    calls = [call_chunk("{}", index=number, id=f"c{number}", name="t") for number in range(MAX_TOOL_CALLS)]
+    assert len(assembled(*calls, max_output_bytes=10_000).completion().tool_calls) == MAX_TOOL_CALLS
+    with pytest.raises(OutputTooLargeError):
+        assembled(*calls, call_chunk("{}", index=MAX_TOOL_CALLS, name="t"), max_output_bytes=10_000)
+
+
+@pytest.mark.parametrize("tokens", [2**63, 2**200, -1])
+def test_usage_is_unknown_when_the_provider_tells_nonsense(tokens: int) -> None:
+    text = f'{{"usage":{{"prompt_tokens":5,"completion_tokens":{tokens}}}}}'
+    assert assembled(msgspec.json.decode(text, type=Chunk)).completion().usage is None

@@ -17,15 +17,14 @@ _TOOLS_MAX_AGE_SECONDS = 60.0
 
 
 class CachingEquipper:
-    def __init__(self, agents: Agents, tools: Tools, default_model: str, patience_seconds: float = 15.0) -> None:
-        self._agents, self._tools = agents, tools
-        self._default_model, self._patience_seconds = default_model, patience_seconds
+    def __init__(self, agents: Agents, tools: Tools, default_model: str) -> None:
+        self._agents, self._tools, self._default_model = agents, tools, default_model
         # Versions never change, so they are kept for ever; a version's id names its tenant's row and no other.
         self._versions = SingleFlightCache[str, AgentVersion](_VERSIONS)
         self._specs = SingleFlightCache[str, tuple[ToolSpec, ...]](_VERSIONS, _TOOLS_MAX_AGE_SECONDS)
 
     async def equip(self, run: ClaimedRun) -> Equipment:
-        """Raises: PeerUnavailableError: threads or tools was away for too long."""
+        """Raises: PeerUnavailableError: threads or tools fails at it, or is away for as long as the run may take."""
         key = run.agent_version_id
         agent = await patiently(
             lambda: self._versions.get(key, lambda: self._agents.get_version(run)), run.remaining_seconds
@@ -33,7 +32,7 @@ class CachingEquipper:
         specs: tuple[ToolSpec, ...] = ()
         if agent.tools:
             specs = await patiently(
-                lambda: self._specs.get(key, lambda: self._load_specs(run, agent)), self._patience_seconds
+                lambda: self._specs.get(key, lambda: self._load_specs(run, agent)), run.remaining_seconds
             )
         return Equipment(agent, agent.model or self._default_model, specs)
 

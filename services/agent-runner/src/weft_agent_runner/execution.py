@@ -5,7 +5,7 @@ import logging
 from enum import IntEnum
 
 from weft_agent_runner.domain.book import Book
-from weft_agent_runner.domain.decisions import closing
+from weft_agent_runner.domain.decisions import before_closing, closing
 from weft_agent_runner.domain.entry import (
     Act,
     Entry,
@@ -126,11 +126,14 @@ class Execution:
         transition = self._ending()
         if transition is None:
             return
-        book, now = self._book, self._shop.clock.monotonic()
-        act = closing(book, transition, _told(transition), now)
+        book = self._book
         if book.step is not None:
             self._line.emit(book.end_call(None))
+        act = Act()
         try:
+            while results := before_closing(book):
+                await self._line.commit(results)
+            act = closing(book, transition, _told(transition), self._shop.clock.monotonic())
             await self._line.commit(act)
         except EntryError as error:
             _LOG.error("run %s: its end is refused, ending without its messages: %s", self.key.run_id, error)
@@ -157,7 +160,8 @@ class Execution:
         if isinstance(error, RunLostError):
             raise error
         if isinstance(error, PeerUnavailableError):
-            return Fail(FailureReason.INTERNAL, f"what the run needs could not be loaded: {error}"[:500])
+            _LOG.error("run %s: what it needs could not be loaded: %s", self.key.run_id, error)
+            return Fail(FailureReason.INTERNAL, "what the run needs could not be loaded; the logs tell more")
         _LOG.error("run %s failed by a fault: %s", self.key.run_id, self._refusal or repr(error), exc_info=error)
         return Fail(FailureReason.INTERNAL, _FAULT)
 

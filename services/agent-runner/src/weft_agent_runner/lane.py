@@ -14,7 +14,7 @@ from typing import Protocol
 from weft_agent_runner.domain.entry import Act, Entry, EntryError, EntryResult, RunLostError, Verdict, judge
 from weft_agent_runner.domain.events import Event
 from weft_agent_runner.domain.outbox import DEFAULT_LIMITS, Outbox, OutboxLimits, Urgency
-from weft_agent_runner.domain.ports import BatchRefusedError, PeerFaultError, PeerUnavailableError
+from weft_agent_runner.domain.ports import PeerFaultError, PeerSlowError, PeerUnavailableError
 from weft_agent_runner.domain.run import ClaimedRun
 
 _LOG = logging.getLogger(__name__)
@@ -23,6 +23,7 @@ MAX_ENTRIES = 256
 MAX_BATCH_SIZE = 4 * 1024 * 1024  # characters
 MAX_REPEATS = 6  # of what is answered, and not written for no reason that is told
 MAX_FAULTS = 30  # in a row, of a whole batch: some 20 seconds, in which a service may also come to itself
+_FAULTS = (PeerFaultError, PeerSlowError)
 _FIRST_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 0.05, 1.0
 
 
@@ -124,6 +125,9 @@ class Line:
             self._written.exception()  # seen: a cancelled caller does not fetch it
 
 
+Batch = list[tuple[Line, Entry]]
+
+
 class WriteLane:
     def __init__(
         self,
@@ -132,9 +136,11 @@ class WriteLane:
         delta_window_seconds: float = 0.025,
         limits: OutboxLimits = DEFAULT_LIMITS,
         max_faults: int = MAX_FAULTS,
+        is_queue_well: Callable[[], bool] = lambda: True,
     ) -> None:
+        """`is_queue_well` tells whether the queue answers other calls: then a slow Commit is slow by what is in it."""
         self._commit, self._window = commit, delta_window_seconds
-        self._limits, self._max_faults = limits, max_faults
+        self._limits, self._max_faults, self._is_queue_well = limits, max_faults, is_queue_well
         self._due: dict[Line, None] = {}
         self._soon: dict[Line, None] = {}
         self._stroke: asyncio.TimerHandle | None = None
@@ -183,8 +189,8 @@ class WriteLane:
             if self._stroke is not None:
                 self._stroke.cancel()
 
-    def _take(self) -> list[tuple[Line, Entry]]:
-        batch: list[tuple[Line, Entry]] = []
+    def _take(self) -> Batch:
+        batch: Batch = []
         size = 0
         while self._due and len(batch) < MAX_ENTRIES and size < MAX_BATCH_SIZE:
             line = next(iter(self._due))
@@ -196,22 +202,22 @@ class WriteLane:
                 size += entry.size
         return batch
 
-    async def _write(self, batch: list[tuple[Line, Entry]], max_faults: int) -> None:
+    async def _write(self, batch: Batch, max_faults: int) -> None:
         """Write a batch, however long that takes: it is repeated as it is until an answer comes, or until nobody holds
-        any run of it any more. Only what is met by the same fault again and again is looked at entry by entry."""
-        tries = repeats = faults = 0
+        any run of it any more. Only what the queue fails at, while it is well otherwise, is taken apart."""
+        tries, repeats, faults = 0, 0, 0.0
         while any(not line.is_lost for line, _ in batch):
             try:
                 results = await self._commit([entry for _, entry in batch])
-            except BatchRefusedError as error:
-                await self._bisect(batch, error)
-                return
             except PeerUnavailableError as error:
-                faults = faults + 1 if isinstance(error, PeerFaultError) else 0
+                faults = faults + self._weight(error, len(batch), max_faults) if isinstance(error, _FAULTS) else 0
                 if faults >= max_faults:
-                    await self._bisect(batch, error)
+                    await self._take_apart(batch, error)
                     return
-                _LOG.warning("commit of %d entries, try %d: %s", len(batch), tries + 1, error)
+                _LOG.warning("commit of %d entries, try %d: %r", len(batch), tries + 1, error)
+            except Exception as error:  # refused, or not even to be put into a request: it will be so again
+                await self._take_apart(batch, error)
+                return
             else:
                 repeats += 1
                 batch = self._settle(batch, results, may_repeat=repeats < MAX_REPEATS)
@@ -219,9 +225,16 @@ class WriteLane:
                 await asyncio.sleep(_pause(tries))
                 tries += 1
 
-    def _settle(
-        self, batch: list[tuple[Line, Entry]], results: Sequence[EntryResult], *, may_repeat: bool
-    ) -> list[tuple[Line, Entry]]:
+    def _weight(self, error: PeerUnavailableError, entries: int, max_faults: int) -> float:
+        """Return how much an error speaks against a batch. That the queue is slow does so only if it answers others;
+        and it holds up all runs for long, so the slow entry is soon looked for."""
+        if not isinstance(error, PeerSlowError):
+            return 1.0
+        if not self._is_queue_well():
+            return 0.0
+        return max_faults if entries > 1 else max_faults / 2
+
+    def _settle(self, batch: Batch, results: Sequence[EntryResult], *, may_repeat: bool) -> Batch:
         """Tell each run what became of its entry; return what must be repeated."""
         left = []
         for (line, entry), result in zip(batch, results, strict=True):
@@ -233,16 +246,18 @@ class WriteLane:
                 self.schedule(line)
         return left
 
-    async def _bisect(self, batch: list[tuple[Line, Entry]], error: Exception) -> None:
-        """Find the entry because of which a batch was refused: it alone fails."""
+    async def _take_apart(self, batch: Batch, error: Exception) -> None:
+        """Find the entry because of which a batch cannot be written: it alone fails. The others are written one by one
+        where a further try costs long, else by halves."""
         if len(batch) == 1:
             line, entry = batch[0]
+            _LOG.error("run %s: an entry of %d characters fails: %r", entry.key.run_id, entry.size, error)
             refusal = EntryResult(entry.key.epoch, entry.expected_seq, data_error=str(error) or "refused")
             self._settle([(line, entry)], [refusal], may_repeat=False)
             return
-        half = len(batch) // 2
-        await self._write(batch[:half], max_faults=2)
-        await self._write(batch[half:], max_faults=2)
+        size = 1 if isinstance(error, PeerSlowError) else (len(batch) + 1) // 2
+        for start in range(0, len(batch), size):
+            await self._write(batch[start : start + size], max_faults=2)
 
 
 def _pause(tries: int) -> float:

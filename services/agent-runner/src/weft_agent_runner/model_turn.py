@@ -1,16 +1,19 @@
 """One model call with its tries: from a begun step to a message that is written."""
 
 import asyncio
+import logging
 
 from weft_agent_runner.domain.agent import Equipment, context_bytes, model_request
 from weft_agent_runner.domain.book import Book
 from weft_agent_runner.domain.decisions import after_completion, begin_next, closing, cut_attempt, retry
 from weft_agent_runner.domain.entry import Fail, FailureReason, Park
 from weft_agent_runner.domain.model import ModelCallError, ModelCompletion
-from weft_agent_runner.domain.retries import TryAgain, after_failure
+from weft_agent_runner.domain.retries import TryAgain, after_failure, told_to_people
 from weft_agent_runner.domain.run import BegunStep
 from weft_agent_runner.lane import Line
 from weft_agent_runner.workshop import Workshop
+
+_LOG = logging.getLogger(__name__)
 
 # The run's own deadline comes first, so that a call which is cut by it is no failure of the model.
 _BEYOND_DEADLINE_SECONDS = 5.0
@@ -61,6 +64,8 @@ class ModelTurn:
             raise
 
     async def _after_failure(self, step: BegunStep, error: ModelCallError, tries: int) -> None:
+        run_id = self._line.outbox.key.run_id
+        _LOG.warning("run %s, model call %d.%d: %s: %s", run_id, step.step, step.attempt, error.fault, error)
         decision = after_failure(
             error,
             tries=tries,
@@ -69,12 +74,13 @@ class ModelTurn:
             random=self._shop.random,
         )
         self._line.emit(self._book.end_call(None))
+        told = told_to_people(error)
         if isinstance(decision, Fail):
-            await self._line.commit(closing(self._book, decision, str(error), self._shop.clock.monotonic()))
+            await self._line.commit(closing(self._book, decision, told, self._shop.clock.monotonic()))
         elif isinstance(decision, Park):
-            await self._line.commit(cut_attempt(self._book, step, str(error), decision))
+            await self._line.commit(cut_attempt(self._book, step, told, decision))
         elif isinstance(decision, TryAgain):
-            await self._line.commit(cut_attempt(self._book, step, str(error)))
+            await self._line.commit(cut_attempt(self._book, step, told))
             await asyncio.sleep(decision.after_seconds)
 
     async def _fails_for_size(self) -> bool:

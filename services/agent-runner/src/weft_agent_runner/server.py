@@ -35,7 +35,11 @@ def composed(settings: RunnerSettings) -> Callable[[Program], Awaitable[None]]:
 
     async def compose(program: Program) -> None:
         queue, workshop, tenure = await _open(settings, program)
-        lane = WriteLane(_committer(queue, tenure), limits=OutboxLimits(full_size=settings.max_buffered))
+        lane = WriteLane(
+            _committer(queue, tenure),
+            limits=OutboxLimits(full_size=settings.max_buffered),
+            is_queue_well=lambda: tenure.trusted_for > 0,
+        )
         roster = Roster(workshop, lane, settings.max_runs)
         program.close_later(roster.cancel_all)
         bell = Doorbell(settings.redis_url)
@@ -68,7 +72,7 @@ async def _open(settings: RunnerSettings, program: Program) -> tuple[GrpcRunQueu
         )
     )
     queue, tools, tenure = GrpcRunQueue(threads), GrpcTools(tools_channel), Tenure()
-    equipper = CachingEquipper(GrpcAgents(threads), tools, settings.model, settings.tools_patience_seconds)
+    equipper = CachingEquipper(GrpcAgents(threads), tools, settings.model)
     program.close_later(equipper.close)
     limits = RunLimits(settings.max_context_bytes, settings.tools_patience_seconds)
     return queue, Workshop(queue, model, tools, equipper, tenure, limits), tenure

@@ -27,8 +27,7 @@ class ToolTurn:
                 done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
                     self._book.outcomes[tasks[task].index] = task.result()
-                act = after_tool_results(self._book)
-                if act is not None:
+                while act := after_tool_results(self._book):
                     await self._line.commit(act)
         finally:
             for task in tasks:

@@ -17,6 +17,7 @@ from weft_agent_runner.domain.run import ClaimedRun
 T = TypeVar("T")
 
 _MAX_FAULTS = 10
+_GOING_ON_SECONDS = 5.5  # longer than what calls with one answer wait for it
 
 
 class Trust(Protocol):
@@ -49,22 +50,25 @@ class Workshop:
 
 
 async def patiently(call: Callable[[], Awaitable[T]], seconds: float, random: Callable[[], float] = random) -> T:
-    """Call until the peer answers.
+    """Call until the peer answers. The time counts from its first failure, and anew after a try that went on for a
+    while: then the peer had been there.
 
     Raises: PeerUnavailableError: it did not for `seconds`, failed many times, or refused.
     """
-    loop = asyncio.get_running_loop()
-    give_up_at = loop.time() + seconds
-    tries = faults = 0
+    clock = asyncio.get_running_loop().time
+    give_up_at, tries, faults = 0.0, 0, 0
     while True:
+        began_at = clock()
         try:
             return await call()
         except PeerRefusedError:
             raise
         except PeerUnavailableError as error:
+            if tries == 0 or clock() - began_at > _GOING_ON_SECONDS:
+                give_up_at, tries, faults = clock() + seconds, 0, 0
             pause = backoff(min(tries, 3), random) / 2
             tries += 1
             faults += isinstance(error, PeerFaultError)
-            if faults >= _MAX_FAULTS or loop.time() + pause >= give_up_at:
+            if faults >= _MAX_FAULTS or clock() + pause >= give_up_at:
                 raise
         await asyncio.sleep(pause)

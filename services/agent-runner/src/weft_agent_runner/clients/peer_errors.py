@@ -12,13 +12,13 @@ from weft_agent_runner.domain.ports import (
     LeaseExpiredError,
     PeerFaultError,
     PeerRefusedError,
+    PeerSlowError,
     PeerUnavailableError,
     RunnerUnknownError,
 )
 
 _AWAY = {
     grpc.StatusCode.UNAVAILABLE,
-    grpc.StatusCode.DEADLINE_EXCEEDED,
     grpc.StatusCode.CANCELLED,
     grpc.StatusCode.ABORTED,
     grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -53,6 +53,8 @@ def meaning_of(error: grpc.aio.AioRpcError) -> Exception:
     text = f"{error.code().name}: {error.details() or ''}"[:500]
     if told is not None and told.reason in _MEANINGS:
         return _MEANINGS[told.reason](text)
+    if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return PeerSlowError(text)
     if error.code() in _AWAY:
         return PeerUnavailableError(text)
     return PeerFaultError(text) if error.code() in _FAULTS else PeerRefusedError(text)

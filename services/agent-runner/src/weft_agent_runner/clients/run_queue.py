@@ -19,6 +19,7 @@ from weft_agent_runner.domain.run import ClaimedRun, RunKey
 
 _HEARTBEAT_SECONDS = 2.0
 _CALL_SECONDS = 5.0
+_COMMIT_SECONDS = 15.0  # longer than a statement of threads may wait for a lock
 _CONTEXT_SECONDS = 30.0
 _CLAIM_LIMIT = 100  # of the contract
 
@@ -55,7 +56,7 @@ class GrpcRunQueue:
         request = pb.CommitRequest(runner_id=runner_id, entries=[written.commit_entry(entry) for entry in entries])
         with peer_errors():
             try:
-                response = await self._stub.Commit(request, timeout=_CALL_SECONDS)
+                response = await self._stub.Commit(request, timeout=_COMMIT_SECONDS)
             except grpc.aio.AioRpcError as error:
                 if error.code() is grpc.StatusCode.INVALID_ARGUMENT:
                     raise BatchRefusedError(error.details() or "refused") from None

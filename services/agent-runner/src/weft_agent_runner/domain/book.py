@@ -16,7 +16,7 @@ class Book:
         self.answer: Answer | None = None  # what came of the open attempt
         self.calls = run.pending_tool_calls  # without a written result, in order
         self.outcomes: dict[int, ToolOutcome] = {}  # of `calls`, by index: known, not yet written
-        self.sent_calls: set[int] = set()
+        self.sent_calls = {place.index for place in run.pending_tool_calls}  # the runner before may have sent them
         self.conversation: list[ModelMessage] = list(run.context or ())
         self.usage = run.usage
         self.model_closed_at: float | None = None  # when a stop closed the model's stream

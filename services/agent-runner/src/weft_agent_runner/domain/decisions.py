@@ -15,9 +15,11 @@ from weft_agent_runner.domain.entry import (
     Transition,
 )
 from weft_agent_runner.domain.model import FinishReason, ModelCompletion, ToolCall
-from weft_agent_runner.domain.outcome import ToolOutcome, stopped_call
+from weft_agent_runner.domain.outcome import stopped_call
 from weft_agent_runner.domain.run import BegunStep
 
+# Results in one entry: of 64 KiB each, in a message and in its event.
+MAX_RESULTS = 16
 MAX_CALL_ID, MAX_TOOL_NAME, MAX_ARGUMENTS_BYTES = 200, 64, 1024 * 1024
 
 _FINISHES = {FinishReason.LENGTH: Finish.LENGTH, FinishReason.CONTENT_FILTER: Finish.CONTENT_FILTER}
@@ -71,8 +73,9 @@ def cut_attempt(book: Book, step: BegunStep, error: str, transition: Transition 
 
 
 def after_tool_results(book: Book) -> Act | None:
-    """Write the results that can be written now; the last ones come with the begin of the next model call."""
-    ready = book.written_prefix()
+    """Write the results that can be written now, not too many at once; the last ones come with the begin of the next
+    model call."""
+    ready = book.written_prefix()[:MAX_RESULTS]
     if not ready:
         return None
     is_complete = len(ready) == len(book.calls)
@@ -82,21 +85,23 @@ def after_tool_results(book: Book) -> Act | None:
     )
 
 
+def before_closing(book: Book) -> Act | None:
+    """Write results of a run that is to be closed, if there are too many for the entry that ends it."""
+    for place in book.calls:
+        book.outcomes.setdefault(place.index, stopped_call(place, was_begun=place.index in book.sent_calls))
+    if len(book.calls) <= MAX_RESULTS:
+        return None
+    return Act(messages=tuple(ToolMessage(outcome) for outcome in book.written_prefix()[:MAX_RESULTS]))
+
+
 def closing(book: Book, transition: Transition, error: str, now: float) -> Act:
     """End a run in the middle of whatever it does: what the model said by then is kept, marked; each tool call gets a
-    result, so that a later model call is told about it."""
+    result, so that a later model call is told about it. Only when `before_closing` has nothing to write."""
     finish, messages = None, list[AnswerMessage | ToolMessage]()
     if book.step is not None:
         finish = FinishStep(book.step.step, book.step.attempt, is_succeeded=False, error=error[:500])
         if book.answer is not None and book.answer.is_shown:
             messages.append(AnswerMessage(book.step.message_id, book.step.step, book.answer.text, is_incomplete=True))
-    messages.extend(ToolMessage(outcome) for outcome in _outcomes_when_closing(book))
+    messages.extend(ToolMessage(book.outcomes[place.index]) for place in book.calls)
     closed_ago = None if book.model_closed_at is None else max(0.0, now - book.model_closed_at)
     return Act(finish, tuple(messages), None, transition, closed_ago)
-
-
-def _outcomes_when_closing(book: Book) -> list[ToolOutcome]:
-    return [
-        book.outcomes.get(place.index) or stopped_call(place, was_begun=place.index in book.sent_calls)
-        for place in book.calls
-    ]

@@ -15,6 +15,10 @@ class PeerUnavailableError(Exception):
     """A service did not answer, or told to try again: whether the call took effect is unknown."""
 
 
+class PeerSlowError(PeerUnavailableError):
+    """No answer came in the time that the call had."""
+
+
 class PeerFaultError(PeerUnavailableError):
     """A service failed at the call: it may do so again."""
 

@@ -12,6 +12,21 @@ _MAX_DELAY_SECONDS = 8.0
 _MAX_PARK_SECONDS = 24 * 3600.0
 
 
+_ABOUT_THE_KEY = frozenset({401, 402, 403, 407})
+_ABOUT_THE_REQUEST = frozenset({400, 404, 413, 422})
+_SENTENCES = {
+    ModelFault.CONNECT: "the model provider cannot be reached",
+    ModelFault.FIRST_BYTE: "the model did not begin to answer in time",
+    ModelFault.IDLE: "the model fell silent in mid-answer",
+    ModelFault.TOTAL: "the model did not answer within the time that the call had",
+    ModelFault.NO_FINISH: "the model's stream broke before the answer was whole",
+    ModelFault.STATUS: "the model provider refused the request",
+    ModelFault.PROVIDER: "the model provider broke its answer off",
+    ModelFault.MALFORMED: "the model's answer broke the protocol",
+    ModelFault.TOO_LARGE: "the model's answer is larger than allowed",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class TryAgain:
     after_seconds: float
@@ -40,7 +55,21 @@ def backoff(tries: int, random: Callable[[], float]) -> float:
 
 
 def failure_of(error: ModelCallError) -> Fail:
-    return Fail(_reason(error), str(error)[:1000], error.status or 0)
+    return Fail(_reason(error), told_to_people(error), error.status or 0)
+
+
+def told_to_people(error: ModelCallError) -> str:
+    """Return what the tenant may read. A provider's own words only where they are about the request: else they name
+    keys, organisations and addresses of the installation, and belong into its logs."""
+    if error.status in _ABOUT_THE_KEY:
+        return f"the model provider refused the credentials of this installation (status {error.status})"
+    if error.status == 429:
+        return "the model provider asked for fewer requests"
+    if error.status in _ABOUT_THE_REQUEST or (error.fault is ModelFault.PROVIDER and not error.is_retryable):
+        return str(error)[:1000]
+    if error.status is not None:
+        return f"the model provider failed (status {error.status})"
+    return _SENTENCES[error.fault]
 
 
 def _reason(error: ModelCallError) -> FailureReason:

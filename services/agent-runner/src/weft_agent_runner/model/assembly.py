@@ -11,8 +11,14 @@ from weft_agent_runner.model.chunks import Chunk, Delta, MalformedChunkError, To
 FINISH_REASONS = {reason.value: reason for reason in FinishReason} | {"function_call": FinishReason.TOOL_CALLS}
 
 
+# More in one answer is no plan but a loop: each call becomes a message with its result.
+MAX_TOOL_CALLS = 128
+# Providers' counts are summed in 64 bits: no honest one comes near.
+MAX_TOKENS = 2**40
+
+
 class OutputTooLargeError(Exception):
-    """More text and arguments than the call may have."""
+    """More text, arguments or tool calls than the call may have."""
 
 
 @dataclass(slots=True)
@@ -102,10 +108,10 @@ class Assembly:
     def _add_call(self, piece: ToolCallPiece) -> None:
         call = self._call_of(piece)
         function = piece.function
-        call.id = call.id or piece.id or ""
+        call.id = call.id or self._spent(piece.id)
         if function is None:
             return
-        call.name = call.name or function.name or ""
+        call.name = call.name or self._spent(function.name)
         arguments = json.dumps(function.arguments) if isinstance(function.arguments, dict) else function.arguments
         if arguments:
             self._spend(arguments)
@@ -117,6 +123,8 @@ class Assembly:
         call = last if piece.index is None else self._call_at.get(piece.index)
         is_new_id = call is not None and bool(piece.id) and bool(call.id) and piece.id != call.id
         if call is None or (is_new_id and (piece.index is None or call.has_whole_arguments())):
+            if len(self._calls) >= MAX_TOOL_CALLS:
+                raise OutputTooLargeError
             call = _Call()
             self._calls.append(call)
         if piece.index is not None:
@@ -127,6 +135,10 @@ class Assembly:
         self._room_bytes -= byte_length(text)
         if self._room_bytes < 0:
             raise OutputTooLargeError
+
+    def _spent(self, text: str | None) -> str:
+        self._spend(text or "")
+        return text or ""
 
     def _tool_calls(self) -> list[ToolCall]:
         made: list[ToolCall] = []
@@ -144,12 +156,14 @@ class Assembly:
 
 
 def _usage(usage: Usage | None) -> ModelUsage | None:
+    """Return what the provider counted; None when that is no count."""
     if usage is None:
         return None
     prompt, completion = usage.prompt_tokens_details, usage.completion_tokens_details
-    return ModelUsage(
-        input_tokens=usage.prompt_tokens or 0,
-        output_tokens=usage.completion_tokens or 0,
-        cached_input_tokens=(prompt and prompt.cached_tokens) or 0,
-        reasoning_tokens=(completion and completion.reasoning_tokens) or 0,
+    counts = (
+        usage.prompt_tokens or 0,
+        usage.completion_tokens or 0,
+        (prompt and prompt.cached_tokens) or 0,
+        (completion and completion.reasoning_tokens) or 0,
     )
+    return ModelUsage(*counts) if all(0 <= count < MAX_TOKENS for count in counts) else None
