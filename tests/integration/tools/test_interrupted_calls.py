@@ -180,8 +180,24 @@ async def test_a_journal_that_stays_away_is_told_and_nothing_happens(setting: Se
     assert not effects_in(setting.effects)
 
 
-async def test_an_outcome_that_could_not_be_journaled_becomes_unknown(setting: Setting) -> None:
+async def test_a_result_is_kept_for_longer_than_a_new_call_would_wait(setting: Setting) -> None:
     server = await setting.server(replace(QUICK, patience=0.2))
+    journal = setting.threads.journal
+    request = a_request(setting.agent("gate"), "gate")
+    call = server.stub.ExecuteTool(request, metadata=setting.caller())
+    await within(setting.gate.entered.wait())
+    journal.is_away = True
+    setting.gate.opened.set()
+    await asyncio.sleep(4 * QUICK.lease)
+    journal.is_away = False
+    assert (await last_of(call)).content == "passed"
+    (execution,) = journal.executions.values()
+    assert execution.result is not None
+    assert execution.result.completed.content == "passed"
+
+
+async def test_an_outcome_that_could_not_be_journaled_becomes_unknown(setting: Setting) -> None:
+    server = await setting.server(replace(QUICK, result_patience=0.2))
     request = a_request(setting.agent("gate"), "gate")
     call = server.stub.ExecuteTool(request, metadata=setting.caller())
     await within(setting.gate.entered.wait())

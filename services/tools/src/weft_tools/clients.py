@@ -111,8 +111,10 @@ class GrpcJournal:
         request = journal_pb.RenewExecutionRequest(
             tool_execution_id=execution_id, attempt=attempt, lease=convert.duration(lease_seconds)
         )
+        # A renewal that hangs must leave time for another one before the lease has run out.
+        timeout = min(max(lease_seconds / 2, 1.0), JOURNAL_TIMEOUT_SECONDS)
         with _lost_executions():
-            await self.stub.RenewExecution(request, timeout=JOURNAL_TIMEOUT_SECONDS, metadata=self.metadata())
+            await self.stub.RenewExecution(request, timeout=timeout, metadata=self.metadata())
 
     async def finish(self, execution_id: str, attempt: int, outcome: Outcome) -> None:
         request = journal_pb.FinishExecutionRequest(

@@ -28,5 +28,6 @@ class Settings(ServerSettings):
     # Seconds after the death of this process until another one may take its calls up. Short, because a run waits for
     # it; renewed four times in that time, so that one lost renewal does no harm.
     tool_lease_seconds: float = Field(4.0, ge=0.5, le=60)
-    # Seconds that the journal may be away before a call fails: longer than a restart of PostgreSQL.
+    # Seconds that the journal may be away before a call that has not begun fails: longer than a restart of PostgreSQL.
+    # The result of one that has begun is kept for an hour.
     journal_patience_seconds: float = Field(30.0, ge=0, le=600)

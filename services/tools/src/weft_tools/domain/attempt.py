@@ -2,15 +2,17 @@
 
 import asyncio
 import logging
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from enum import StrEnum
 from typing import Any
 
-from weft_core.errors import UnavailableError, WeftError, server_stopping
+from weft_core.errors import WeftError, server_stopping
 
 from weft_tools.domain.journal import ExecutionLostError, Journal
 from weft_tools.domain.limits import Limits
 from weft_tools.domain.outcome import Completed, Failed, FailureReason, Outcome, completed, failed
-from weft_tools.domain.patience import patiently
+from weft_tools.domain.patience import any_trouble, patiently
 from weft_tools.domain.tool import Arguments, Tool, ToolContext, ToolError
 
 logger = logging.getLogger(__name__)
@@ -42,20 +44,29 @@ class Attempt:
         Raises: ExecutionLostError: the journal knows better; begin again. UnavailableError: the journal was away for
         too long, or the call was given back, because the server stops or the caller left: it can be repeated.
         """
+        async with self._lease_kept():
+            outcome = await self._outcome(arguments)
+            if outcome is not None:
+                await self._finish(outcome)
+                return outcome
+        await self._give_back()
+        raise server_stopping()
+
+    async def _outcome(self, arguments: Arguments) -> Outcome | None:
+        """Return what the call came to, None when it is to be given back. Raises: ExecutionLostError."""
         if self._stopped.done():
-            cause = self._stopped.result()
-            return await self._settle(_never_begun_outcome(cause, self._tool), cause)
+            return _never_begun_outcome(self._stopped.result(), self._tool)
         loop = asyncio.get_running_loop()
         began = loop.time()
         handler = asyncio.create_task(self._handle(arguments))
-        keeper = asyncio.create_task(self._keep_lease())
         try:
             end_cause = await self._first_end(handler)
         finally:
-            await _end(keeper, self._limits.cancel_grace)
             if not await _end(handler, self._limits.cancel_grace):
                 logger.error("tool %s goes on although it was stopped; its task is given up", self._tool.name)
-        return await self._settle(_outcome_of(handler, end_cause, self._tool, loop.time() - began), end_cause)
+        if end_cause is StopCause.LOST:
+            raise ExecutionLostError
+        return _outcome_of(handler, end_cause, self._tool, loop.time() - began)
 
     async def _handle(self, arguments: Arguments) -> Completed:
         began = asyncio.get_running_loop().time()
@@ -73,32 +84,40 @@ class Attempt:
             return None
         return self._stopped.result() if self._stopped.done() else StopCause.TIMED_OUT
 
+    @asynccontextmanager
+    async def _lease_kept(self) -> AsyncGenerator[None, None]:
+        keeper = asyncio.create_task(self._keep_lease())
+        try:
+            yield
+        finally:
+            await _end(keeper, self._limits.cancel_grace)
+
     async def _keep_lease(self) -> None:
+        pause = self._limits.renew_interval
         while True:
-            await asyncio.sleep(self._limits.renew_interval)
+            await asyncio.sleep(pause)
+            pause = self._limits.renew_interval
             try:
                 await self._journal.renew(self._context.execution_id, self._context.attempt, self._limits.lease)
             except ExecutionLostError:
                 self.stop(StopCause.LOST)
                 return
-            except WeftError as error:
+            except Exception as error:  # whatever it was: nobody else keeps this lease
                 logger.warning("the lease of %s was not renewed: %s", self._context.execution_id, error)
+                pause = self._limits.renew_interval / 4
 
-    async def _settle(self, outcome: Outcome | None, cause: StopCause | None) -> Outcome:
-        if cause is StopCause.LOST:
-            raise ExecutionLostError
-        if outcome is None:
-            await self._give_back()
-            raise server_stopping()
+    async def _finish(self, outcome: Outcome) -> None:
+        """Hand the outcome over. What this process holds is nowhere else, so it waits long for the journal."""
         execution_id, attempt = self._context.execution_id, self._context.attempt
-        await patiently(lambda: self._journal.finish(execution_id, attempt, outcome), self._limits.patience)
-        return outcome
+        await patiently(
+            lambda: self._journal.finish(execution_id, attempt, outcome), self._limits.result_patience, any_trouble()
+        )
 
     async def _give_back(self) -> None:
         """Let the next attempt begin at once; when that fails, it begins after the lease."""
         try:
             await self._journal.renew(self._context.execution_id, self._context.attempt, self._limits.give_back_lease)
-        except (ExecutionLostError, UnavailableError):
+        except (ExecutionLostError, WeftError):
             logger.info("%s was not given back; its lease will run out", self._context.execution_id)
 
 
