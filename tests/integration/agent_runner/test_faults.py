@@ -158,7 +158,7 @@ async def test_call_is_made_again_under_a_new_message_when_a_run_is_taken_over_i
 
 async def test_model_is_held_up_when_nothing_can_be_written(world: World) -> None:
     world.agent("scripted:tps=2000,count=3000")
-    async with world.runner(max_buffered=2048):
+    async with world.runner(max_buffered_bytes=2048):
         run = world.queue.add_run()
         await world.shows(run, "message_delta")
         world.queue.commit_gate.clear()

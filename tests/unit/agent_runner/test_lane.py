@@ -82,9 +82,9 @@ class Listener:
 
 @asynccontextmanager
 async def opened(
-    queue: Queue, window: float = 0.01, max_faults: int = 30, is_queue_well: Callable[[], bool] = lambda: True
+    queue: Queue, window: float = 0.01, patience: float = 5.0, is_queue_well: Callable[[], bool] = lambda: True
 ) -> AsyncIterator[WriteLane]:
-    lane = WriteLane(queue.commit, delta_window_seconds=window, max_faults=max_faults, is_queue_well=is_queue_well)
+    lane = WriteLane(queue.commit, delta_window_seconds=window, patience_seconds=patience, is_queue_well=is_queue_well)
     running = asyncio.create_task(lane.run())
     try:
         async with asyncio.timeout(5):
@@ -212,12 +212,19 @@ async def test_listener_is_told_when_plain_events_can_never_be_written(queue: Qu
 
 
 async def test_batch_is_taken_apart_when_the_queue_fails_at_it_again_and_again(queue: Queue) -> None:
-    queue.faults = [PeerFaultError("boom") for _ in range(3)]
-    async with opened(queue, max_faults=3) as lane:
+    queue.faults = [PeerFaultError("boom") for _ in range(2)]
+    async with opened(queue, patience=0.01) as lane:
         lines = [lane.open(a_run(number), Listener()) for number in range(4)]
         await asyncio.gather(*(line.commit(BEGIN) for line in lines))
-    assert [len(batch) for batch in queue.batches] == [4, 4, 4, 2, 2]
+    assert [len(batch) for batch in queue.batches] == [4, 4, 2, 2]
     assert len(queue.seqs) == 4
+
+
+async def test_batch_is_repeated_when_the_queue_fails_at_everything(queue: Queue) -> None:
+    queue.faults = [PeerFaultError("boom") for _ in range(6)]
+    async with opened(queue, patience=0.01, is_queue_well=lambda: False) as lane:
+        await lane.open(a_run(), Listener()).commit(BEGIN)
+    assert len(queue.batches) == 7
 
 
 async def test_only_the_slow_entry_fails_when_the_queue_answers_others(queue: Queue) -> None:

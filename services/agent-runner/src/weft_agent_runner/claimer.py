@@ -6,6 +6,7 @@ import logging
 import random
 import time
 
+from weft_agent_runner.domain.lease import Claims
 from weft_agent_runner.domain.ports import (
     Doorbell,
     LeaseExpiredError,
@@ -85,13 +86,14 @@ class Claimer:
             wanted = min(self._roster.free_slots, RUNS_PER_CLAIM)
             if wanted == 0 or self.is_draining:
                 return False
-            self._roster.is_claiming = True
+            number = self._roster.claims.begun + 1
+            self._roster.claims = Claims(begun=number, ended=number - 1)
             try:
                 runs = await self._queue.claim(self._tenure.runner_id, wanted)
+                for run in runs:
+                    self._roster.start(run)
             finally:
-                self._roster.is_claiming = False
-            for run in runs:
-                self._roster.start(run)
+                self._roster.claims = Claims(begun=number, ended=number)
             return len(runs) == wanted
 
     async def _listen(self) -> None:

@@ -20,10 +20,9 @@ from weft_agent_runner.domain.run import ClaimedRun
 _LOG = logging.getLogger(__name__)
 
 MAX_ENTRIES = 256
-MAX_BATCH_SIZE = 4 * 1024 * 1024  # characters
+MAX_BATCH_SIZE = 4 * 1024 * 1024  # bytes
 MAX_REPEATS = 6  # of what is answered, and not written for no reason that is told
-MAX_FAULTS = 30  # in a row, of a whole batch: some 20 seconds, in which a service may also come to itself
-_FAULTS = (PeerFaultError, PeerSlowError)
+PATIENCE_SECONDS = 5.0  # with faults: longer than a lease is trusted, so that a heartbeat came through meanwhile
 _FIRST_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 0.05, 1.0
 
 
@@ -128,6 +127,29 @@ class Line:
 Batch = list[tuple[Line, Entry]]
 
 
+class _Suspicion:
+    """Whether a batch itself is why it cannot be written: the queue fails at it, or takes too long, and answers others
+    all the while."""
+
+    def __init__(self, is_queue_well: Callable[[], bool], patience_seconds: float, entries: int) -> None:
+        self._is_queue_well, self._patience_seconds, self._entries = is_queue_well, patience_seconds, entries
+        self._since: float | None = None
+        self._slow_tries = 0
+
+    def confirmed_by(self, error: PeerUnavailableError) -> bool:
+        if not isinstance(error, PeerFaultError | PeerSlowError) or not self._is_queue_well():
+            self._since, self._slow_tries = None, 0
+            return False
+        if isinstance(error, PeerSlowError):  # each such try holds up all runs, so the slow entry is soon looked for
+            self._slow_tries += 1
+            return self._entries > 1 or self._slow_tries > 1
+        now = asyncio.get_running_loop().time()
+        if self._since is None:
+            self._since = now
+            return False
+        return now - self._since >= self._patience_seconds
+
+
 class WriteLane:
     def __init__(
         self,
@@ -135,12 +157,12 @@ class WriteLane:
         *,
         delta_window_seconds: float = 0.025,
         limits: OutboxLimits = DEFAULT_LIMITS,
-        max_faults: int = MAX_FAULTS,
+        patience_seconds: float = PATIENCE_SECONDS,
         is_queue_well: Callable[[], bool] = lambda: True,
     ) -> None:
         """`is_queue_well` tells whether the queue answers other calls: then a slow Commit is slow by what is in it."""
         self._commit, self._window = commit, delta_window_seconds
-        self._limits, self._max_faults, self._is_queue_well = limits, max_faults, is_queue_well
+        self._limits, self._patience_seconds, self._is_queue_well = limits, patience_seconds, is_queue_well
         self._due: dict[Line, None] = {}
         self._soon: dict[Line, None] = {}
         self._stroke: asyncio.TimerHandle | None = None
@@ -183,7 +205,7 @@ class WriteLane:
                 await self._wake.wait()
                 self._wake.clear()
                 while batch := self._take():
-                    await self._write(batch, self._max_faults)
+                    await self._write(batch, self._patience_seconds)
                 self._idle.set()
         finally:
             if self._stroke is not None:
@@ -202,16 +224,16 @@ class WriteLane:
                 size += entry.size
         return batch
 
-    async def _write(self, batch: Batch, max_faults: int) -> None:
+    async def _write(self, batch: Batch, patience_seconds: float) -> None:
         """Write a batch, however long that takes: it is repeated as it is until an answer comes, or until nobody holds
         any run of it any more. Only what the queue fails at, while it is well otherwise, is taken apart."""
-        tries, repeats, faults = 0, 0, 0.0
+        tries = repeats = 0
+        suspicion = _Suspicion(self._is_queue_well, patience_seconds, len(batch))
         while any(not line.is_lost for line, _ in batch):
             try:
                 results = await self._commit([entry for _, entry in batch])
             except PeerUnavailableError as error:
-                faults = faults + self._weight(error, len(batch), max_faults) if isinstance(error, _FAULTS) else 0
-                if faults >= max_faults:
+                if suspicion.confirmed_by(error):
                     await self._take_apart(batch, error)
                     return
                 _LOG.warning("commit of %d entries, try %d: %r", len(batch), tries + 1, error)
@@ -224,15 +246,6 @@ class WriteLane:
             if batch:
                 await asyncio.sleep(_pause(tries))
                 tries += 1
-
-    def _weight(self, error: PeerUnavailableError, entries: int, max_faults: int) -> float:
-        """Return how much an error speaks against a batch. That the queue is slow does so only if it answers others;
-        and it holds up all runs for long, so the slow entry is soon looked for."""
-        if not isinstance(error, PeerSlowError):
-            return 1.0
-        if not self._is_queue_well():
-            return 0.0
-        return max_faults if entries > 1 else max_faults / 2
 
     def _settle(self, batch: Batch, results: Sequence[EntryResult], *, may_repeat: bool) -> Batch:
         """Tell each run what became of its entry; return what must be repeated."""
@@ -251,13 +264,13 @@ class WriteLane:
         where a further try costs long, else by halves."""
         if len(batch) == 1:
             line, entry = batch[0]
-            _LOG.error("run %s: an entry of %d characters fails: %r", entry.key.run_id, entry.size, error)
+            _LOG.error("run %s: an entry of %d bytes fails: %r", entry.key.run_id, entry.size, error)
             refusal = EntryResult(entry.key.epoch, entry.expected_seq, data_error=str(error) or "refused")
             self._settle([(line, entry)], [refusal], may_repeat=False)
             return
         size = 1 if isinstance(error, PeerSlowError) else (len(batch) + 1) // 2
         for start in range(0, len(batch), size):
-            await self._write(batch[start : start + size], max_faults=2)
+            await self._write(batch[start : start + size], patience_seconds=0.0)
 
 
 def _pause(tries: int) -> float:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+from collections.abc import Mapping
 
 from weft_core.clock import Clock, SystemClock
 
@@ -22,7 +23,7 @@ class LeaseKeeper:
         self._queue, self._tenure, self._roster = queue, tenure, roster
         self._clock = clock or SystemClock()
         self._heartbeat_seconds = 1.0
-        self._unknown: frozenset[RunKey] = frozenset()
+        self._unknown: Mapping[RunKey, int] = {}
         self._is_away = False
 
     async def run(self) -> None:
@@ -60,9 +61,9 @@ class LeaseKeeper:
             await self._queue.release(runner_id, findings.to_release)
 
     def _look_at_runs(self, heartbeat: Heartbeat, held_before: frozenset[RunKey]) -> Findings:
-        findings = compare(heartbeat.owned_runs, held_before, self._roster.keys(), self._unknown)
-        # While a claim is under way, what is owned and not in hand is most likely on its way here.
-        self._unknown = frozenset() if self._roster.is_claiming else findings.unknown
+        roster = self._roster
+        findings = compare(heartbeat.owned_runs, held_before, roster.keys(), self._unknown, roster.claims)
+        self._unknown = findings.unknown
         for key in findings.to_stop:
             self._roster.stop(key.run_id, key.epoch)
         self._roster.drop(findings.to_drop)
@@ -72,7 +73,7 @@ class LeaseKeeper:
         held = tuple(self._roster.keys())
         _LOG.warning("the run queue does not know %s: dropping %d runs", self._tenure.runner_id, len(held))
         self._tenure.end()
-        self._unknown = frozenset()
+        self._unknown = {}
         self._roster.drop(held)
 
     def _note_away(self, error: PeerUnavailableError) -> None:

@@ -37,7 +37,7 @@ def composed(settings: RunnerSettings) -> Callable[[Program], Awaitable[None]]:
         queue, workshop, tenure = await _open(settings, program)
         lane = WriteLane(
             _committer(queue, tenure),
-            limits=OutboxLimits(full_size=settings.max_buffered),
+            limits=OutboxLimits(full_size=settings.max_buffered_bytes),
             is_queue_well=lambda: tenure.trusted_for > 0,
         )
         roster = Roster(workshop, lane, settings.max_runs)

@@ -29,12 +29,12 @@ class RunnerSettings(ServerSettings):
     model: str = Field("gpt-5-mini", min_length=1, max_length=500)
     # Run slots. About what one core streams at 100 tokens a second each.
     max_runs: int = Field(50, ge=1, le=1000)
-    # Characters of one run that may wait to be written before its model's stream is held up.
-    max_buffered: int = Field(1024 * 1024, ge=1024, le=64 * 1024 * 1024)
+    # Bytes of one run that may wait to be written before its model's stream is held up.
+    max_buffered_bytes: int = Field(1024 * 1024, ge=1024, le=64 * 1024 * 1024)
     # Largest context of a run, in bytes: it is held in memory for as long as the run goes on.
     max_context_bytes: int = Field(16 * 1024 * 1024, ge=1024)
     # How long a model may take to say something at all, and to go on.
     model_first_byte_seconds: float = Field(60.0, gt=0, le=3600)
     model_idle_seconds: float = Field(30.0, gt=0, le=3600)
-    # How long a tools service that is away is called again before the model is told so.
+    # How long a tools service that goes away is called again, from its first failure, before the model is told so.
     tools_patience_seconds: float = Field(15.0, ge=0, le=600)

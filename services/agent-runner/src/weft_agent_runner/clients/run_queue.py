@@ -8,6 +8,7 @@ import grpc
 from weft.runs.v1 import run_queue_service_pb2 as pb
 from weft.runs.v1 import run_queue_service_pb2_grpc as pb_grpc
 from weft.threads.v1 import message_pb2
+from weft_grpckit.status import reason_of
 from weft_grpckit.tokens import token_metadata
 
 from weft_agent_runner.clients import convert, written
@@ -20,6 +21,7 @@ from weft_agent_runner.domain.run import ClaimedRun, RunKey
 _HEARTBEAT_SECONDS = 2.0
 _CALL_SECONDS = 5.0
 _COMMIT_SECONDS = 15.0  # longer than a statement of threads may wait for a lock
+_CLAIM_SECONDS = 10.0  # the runs of a claim are taken up one after the other
 _CONTEXT_SECONDS = 30.0
 _CLAIM_LIMIT = 100  # of the contract
 
@@ -49,7 +51,7 @@ class GrpcRunQueue:
     async def claim(self, runner_id: str, max_runs: int) -> Sequence[ClaimedRun]:
         request = pb.ClaimRunsRequest(runner_id=runner_id, max_runs=min(max_runs, _CLAIM_LIMIT))
         with peer_errors():
-            response = await self._stub.ClaimRuns(request, timeout=_CALL_SECONDS)
+            response = await self._stub.ClaimRuns(request, timeout=_CLAIM_SECONDS)
         return [convert.claimed_run(run) for run in response.runs]
 
     async def commit(self, runner_id: str, entries: Sequence[Entry]) -> Sequence[EntryResult]:
@@ -58,7 +60,7 @@ class GrpcRunQueue:
             try:
                 response = await self._stub.Commit(request, timeout=_COMMIT_SECONDS)
             except grpc.aio.AioRpcError as error:
-                if error.code() is grpc.StatusCode.INVALID_ARGUMENT:
+                if _is_refused(error):
                     raise BatchRefusedError(error.details() or "refused") from None
                 raise
         return [convert.entry_result(result) for result in response.results]
@@ -81,3 +83,9 @@ class GrpcRunQueue:
             if not call.done():
                 call.cancel()
         return convert.context(messages)
+
+
+def _is_refused(error: grpc.aio.AioRpcError) -> bool:
+    """Also one too large for gRPC itself, which says so without a reason."""
+    is_too_large = error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and not reason_of(error)
+    return is_too_large or error.code() is grpc.StatusCode.INVALID_ARGUMENT

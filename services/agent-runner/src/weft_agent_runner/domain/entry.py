@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from weft_core.text import byte_length
+
 from weft_agent_runner.domain.events import Event, event_size
 from weft_agent_runner.domain.model import ModelUsage, ToolCall
 from weft_agent_runner.domain.outcome import ToolOutcome, told_to_model
@@ -59,8 +61,9 @@ class ToolMessage:
 
 def _message_size(message: AnswerMessage | ToolMessage) -> int:
     if isinstance(message, AnswerMessage):
-        return 128 + len(message.text) + sum(len(call.arguments) for call in message.tool_calls)
-    return 256 + 2 * len(told_to_model(message.outcome))  # once in the message, once in its event
+        arguments = sum(byte_length(call.arguments) for call in message.tool_calls)
+        return 128 + byte_length(message.text) + arguments
+    return 256 + 2 * byte_length(told_to_model(message.outcome))  # once in the message, once in its event
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +139,7 @@ class Entry:
 
     @property
     def size(self) -> int:
-        """About how many characters it holds."""
+        """About how many bytes it takes."""
         return 128 + sum(event_size(event) for event in self.events) + (self.act.size if self.act else 0)
 
 

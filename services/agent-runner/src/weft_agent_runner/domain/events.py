@@ -3,6 +3,8 @@ the queue writes those itself."""
 
 from dataclasses import dataclass
 
+from weft_core.text import byte_length
+
 from weft_agent_runner.domain.run import PlacedToolCall, Usage
 
 
@@ -42,13 +44,13 @@ Event = MessageStarted | MessageDelta | ToolExecuting | ToolProgress | UsageUpda
 
 
 def event_size(event: Event) -> int:
-    """Return about how many characters an event holds."""
+    """Return about how many bytes an event takes."""
     match event:
         case MessageDelta(text=text):
-            return 64 + len(text)
+            return 64 + byte_length(text)
         case ToolExecuting(call=placed):
-            return 128 + len(placed.call.arguments)
+            return 128 + byte_length(placed.call.arguments)
         case ToolProgress(message=message):
-            return 64 + len(message)
+            return 64 + byte_length(message)
         case _:
             return 128

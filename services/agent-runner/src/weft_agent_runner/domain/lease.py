@@ -1,6 +1,6 @@
 """How long this process may trust that it owns its runs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from weft_agent_runner.domain.run import OwnedRun, RunKey
@@ -25,32 +25,43 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
+class Claims:
+    """How many claims of this process have begun, and how many have ended. One is under way at a time."""
+
+    begun: int = 0
+    ended: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Findings:
-    """What a heartbeat told about runs."""
+    """What a heartbeat told about runs. `unknown` are owned and not in hand, each with the claim that may still bring
+    it."""
 
     to_stop: tuple[RunKey, ...] = ()
     to_drop: tuple[RunKey, ...] = ()
     to_release: tuple[RunKey, ...] = ()
-    unknown: frozenset[RunKey] = field(default_factory=frozenset)
+    unknown: Mapping[RunKey, int] = field(default_factory=dict)
 
 
 def compare(
     owned: Iterable[OwnedRun],
     held_before: frozenset[RunKey],
     held_now: frozenset[RunKey],
-    unknown_before: frozenset[RunKey],
+    unknown_before: Mapping[RunKey, int],
+    claims: Claims,
 ) -> Findings:
     """Compare what the queue says with what is in hand.
 
     `held_before` was in hand when the heartbeat was sent: what of it is not owned has been taken over, or ended. What
-    is owned and not in hand was claimed by a call whose answer was lost; or the answer is still on its way, so it
-    is given back only when two heartbeats in a row name it.
+    is owned and not in hand was claimed by a call whose answer was lost; or the answer is still on its way, so it is
+    given back only when a further heartbeat names it, after the claim that was under way has ended.
     """
     runs = {run.key: run for run in owned}
-    unknown = frozenset(runs) - held_now - held_before
+    unknown = {key: unknown_before.get(key, claims.begun) for key in frozenset(runs) - held_now - held_before}
+    lost = {key for key, claim in unknown.items() if key in unknown_before and claims.ended >= claim}
     return Findings(
         to_stop=tuple(key for key, run in runs.items() if run.is_stop_requested and key in held_now),
         to_drop=tuple((held_before & held_now) - frozenset(runs)),
-        to_release=tuple(unknown & unknown_before),
-        unknown=unknown - unknown_before,
+        to_release=tuple(lost),
+        unknown={key: claim for key, claim in unknown.items() if key not in lost},
     )

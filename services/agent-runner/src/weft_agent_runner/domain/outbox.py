@@ -17,7 +17,7 @@ class Urgency(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class OutboxLimits:
-    """`full_size` is where who fills it should wait; the others bound one entry. In characters."""
+    """`full_size` is where who fills it should wait; the others bound one entry. In bytes, about."""
 
     full_size: int = 1024 * 1024
     entry_size: int = 1024 * 1024
