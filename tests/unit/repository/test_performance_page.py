@@ -21,7 +21,7 @@ SIZES = {
     ("threads", "app_connections"),
     ("threads", "queue_connections"),
     ("agent-runner", "max_runs"),
-    ("agent-runner", "max_buffered"),
+    ("agent-runner", "max_buffered_bytes"),
     ("agent-runner", "max_context_bytes"),
 }
 
