@@ -88,6 +88,7 @@ async def a_threads_server(stack: Stack, tokens: PageTokens, *, database: str | 
             signer=TokenSigner(key),
             new_id=uuid_utils.compat.uuid7,
             settings=Settings(**terms),
+            stopping=asyncio.Event(),
         )
         server = WeftServer(inner_guards(TokenVerifier(key)), strict_reasons=True)
         register_nouns(server, wiring)
