@@ -80,6 +80,17 @@ async def test_a_run_calls_by_place_and_its_tools_work_in_its_project(setting: S
     assert task.project_id == run.project_id
 
 
+async def test_a_document_is_found_by_its_title_in_one_page_however_many_there_are(
+    setting: Setting, server: ToolsServer
+) -> None:
+    for number in range(5):
+        setting.threads.world.add_document(TENANT, f"notes {number}", f"text {number}")
+    request = a_request(setting.agent("read_document"), "read_document", '{"document": "notes 4"}')
+    outcome = await last_of(server.stub.ExecuteTool(request, metadata=setting.caller()))
+    assert json.loads(outcome.content)["text"] == "text 4"
+    assert setting.threads.documents.lists_asked == 1
+
+
 async def test_a_call_may_name_a_project(setting: Setting, server: ToolsServer) -> None:
     tenant = setting.threads.world.tenant(TENANT)
     tenant.projects.add(project := "prj_01h455vb4pex5vsknk084sn02q")

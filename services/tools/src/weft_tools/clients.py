@@ -26,7 +26,6 @@ from weft_tools.domain.patience import patiently
 from weft_tools.domain.resources import Passage, SearchHit, Task
 
 JOURNAL_TIMEOUT_SECONDS = 5.0
-PAGE_SIZE = 1000
 
 Metadata = tuple[tuple[str, str], ...]
 Answer = TypeVar("Answer")
@@ -154,17 +153,9 @@ class GrpcDocuments:
         return convert.passage_from(answer, offset)
 
     async def find_by_title(self, project_id: str, title: str) -> str | None:
-        request = documents_pb.ListDocumentsRequest(project_id=project_id, page_size=PAGE_SIZE)
-        while True:
-            answer = await _asked(
-                self.patience_seconds, lambda: self.stub.ListDocuments(request, metadata=self.metadata())
-            )
-            for document in answer.documents:
-                if document.title == title:
-                    return document.document_id
-            if not answer.next_page_token:
-                return None
-            request.page_token = answer.next_page_token
+        request = documents_pb.ListDocumentsRequest(project_id=project_id, title=title, page_size=1)
+        answer = await _asked(self.patience_seconds, lambda: self.stub.ListDocuments(request, metadata=self.metadata()))
+        return answer.documents[0].document_id if answer.documents else None
 
 
 @dataclass(frozen=True, slots=True)

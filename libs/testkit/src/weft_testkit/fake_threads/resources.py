@@ -24,9 +24,10 @@ async def _unused(self: object, request: Any, context: Any) -> NoReturn:
 
 @dataclass
 class FakeDocuments(document_service_pb2_grpc.DocumentServiceServicer):
-    """A search counts the query's words."""
+    """A search counts the query's words. `lists_asked` counts the pages that were listed."""
 
     world: FakeWorld
+    lists_asked: int = 0
 
     PutDocument = GetDocument = DeleteDocument = _unused
 
@@ -54,7 +55,9 @@ class FakeDocuments(document_service_pb2_grpc.DocumentServiceServicer):
         self, request: documents_pb.ListDocumentsRequest, context: Context
     ) -> documents_pb.ListDocumentsResponse:
         """Pages of one: whoever lists has to page. A token is a number."""
-        documents = _documents_in(self.world.of(caller_of(context)), request.project_id)
+        self.lists_asked += 1
+        in_project = _documents_in(self.world.of(caller_of(context)), request.project_id)
+        documents = [each for each in in_project if request.title in ("", each.title)]
         start = int(request.page_token or 0)
         return documents_pb.ListDocumentsResponse(
             documents=[_document(each) for each in documents[start : start + 1]],

@@ -20,6 +20,7 @@ from weft_testkit.fake_threads.world import FakeWorld
 class FakeThreads:
     world: FakeWorld
     journal: FakeToolJournal
+    documents: FakeDocuments
     address: str
 
 
@@ -27,14 +28,14 @@ class FakeThreads:
 async def fake_threads(key: bytes) -> AsyncIterator[FakeThreads]:
     """Serve until left. `key` signs the tokens that are taken."""
     world = FakeWorld()
-    journal = FakeToolJournal(world)
+    journal, documents = FakeToolJournal(world), FakeDocuments(world)
     server = WeftServer(inner_guards(TokenVerifier(key)), strict_reasons=True)
     server.register(tool_journal_service_pb2_grpc.add_ToolJournalServiceServicer_to_server, journal)
-    server.register(document_service_pb2_grpc.add_DocumentServiceServicer_to_server, FakeDocuments(world))
+    server.register(document_service_pb2_grpc.add_DocumentServiceServicer_to_server, documents)
     server.register(task_service_pb2_grpc.add_TaskServiceServicer_to_server, FakeTasks(world))
     server.register(run_service_pb2_grpc.add_RunServiceServicer_to_server, FakeRuns(world))
     port = await server.start("127.0.0.1:0")
     try:
-        yield FakeThreads(world, journal, f"127.0.0.1:{port}")
+        yield FakeThreads(world, journal, documents, f"127.0.0.1:{port}")
     finally:
         await server.stop(0)
