@@ -281,6 +281,40 @@ async def test_a_read_is_tried_again_and_other_calls_are_not_when_threads_restar
         await asyncio.wait((reading,))
 
 
+async def test_a_wait_that_a_stopping_replica_ends_goes_on_for_what_is_left(edge: Any) -> None:
+    asked: list[float] = []
+
+    async def wait_run(request: Any, context: Any) -> Any:
+        asked.append(request.timeout.ToMicroseconds() / 1e6)
+        if len(asked) == 1:
+            await asyncio.sleep(0.6)
+            raise server_stopping()
+        return run_service_pb2.WaitRunResponse()
+
+    edge.threads.handlers["WaitRun"] = wait_run
+    request = run_service_pb2.WaitRunRequest(run_id=GET.run_id)
+    request.timeout.FromSeconds(10)
+    await runs(edge).WaitRun(request, metadata=OWNER)
+    first, second = asked
+    assert first == 10
+    assert 5 < second < 9.5
+
+
+async def test_a_call_that_changes_something_is_not_repeated_when_its_replica_stops(edge: Any) -> None:
+    asked = 0
+
+    async def execute(request: Any, context: Any) -> AsyncIterator[Any]:
+        nonlocal asked
+        asked += 1
+        raise server_stopping()
+        yield
+
+    edge.threads.handlers["ExecuteTool"] = execute
+    error = await failure(tools(edge).ExecuteTool(EXECUTE, metadata=OWNER).read())
+    assert reason_of(error) == server_stopping().reason
+    assert asked == 1
+
+
 async def test_the_operator_key_opens_tenants_and_nothing_else(edge: Any) -> None:
     stub: Any = tenant_service_pb2_grpc.TenantServiceStub(edge.channel)
     request = tenant_service_pb2.ListTenantsRequest()

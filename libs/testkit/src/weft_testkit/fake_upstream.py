@@ -48,7 +48,7 @@ class FakeKey:
 class FakeUpstream:
     """State and servicers. It keeps its port and its state over `stop` and `start`.
 
-    `handlers` answer forwarded methods by name: GetRun, ExecuteTool (an async generator function).
+    `handlers` answer forwarded methods by name: GetRun, WaitRun, ExecuteTool (an async generator function).
     """
 
     def __init__(self, token_key: bytes, publish: Publish) -> None:
@@ -192,10 +192,14 @@ class _Runs(run_rpc.RunServiceServicer):
         response: run_service_pb2.GetRunResponse = await self._threads.handlers["GetRun"](request, context)
         return response
 
+    async def WaitRun(self, request: run_service_pb2.WaitRunRequest, context: Any) -> run_service_pb2.WaitRunResponse:
+        response: run_service_pb2.WaitRunResponse = await self._threads.handlers["WaitRun"](request, context)
+        return response
+
     async def _unused(self, request: Any, context: Any) -> Any:
         raise NotImplementedError
 
-    ListRuns = WaitRun = CancelRun = _unused
+    ListRuns = CancelRun = _unused
 
 
 class _Tools(tool_rpc.ToolServiceServicer):

@@ -8,12 +8,16 @@ from typing import Any, Final, NoReturn
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
+from weft_core.errors import server_stopping
 from weft_grpckit.context import Context
 from weft_grpckit.contract import MethodContract, contracts_of
 from weft_grpckit.status import from_rpc_error
 
+from weft_gateway.waits import request_after
+
 # An allow-list: nobody can forge what services tell each other, and keys stop here.
 FORWARDED_METADATA: Final = frozenset({"traceparent", "tracestate", "x-request-id"})
+_SERVER_STOPPING: Final = server_stopping().reason
 _READ_TRIES: Final = 4
 _READ_PAUSE_SECONDS: Final = 0.1
 
@@ -59,9 +63,10 @@ def _forward_unary(route: Route) -> Any:
     tries = _READ_TRIES if route.contract.scope.endswith(".read") else 1
 
     async def forward(request: bytes, context: Context) -> bytes:
-        metadata = _passed_metadata(context)
+        metadata, now = _passed_metadata(context), asyncio.get_running_loop().time
+        began, asked = now(), request
         for attempt in range(1, tries + 1):
-            call = call_upstream(request, metadata=metadata)
+            call = call_upstream(asked, metadata=metadata)
             try:
                 response: bytes = await call
                 context.set_trailing_metadata(await call.trailing_metadata())
@@ -72,6 +77,7 @@ def _forward_unary(route: Route) -> Any:
             finally:
                 call.cancel()
             await asyncio.sleep(_READ_PAUSE_SECONDS * attempt * random.uniform(0.5, 1))
+            asked = request_after(route.path, request, now() - began)
         raise AssertionError("the last attempt returns or raises")
 
     return forward
@@ -100,8 +106,11 @@ def _passed_metadata(context: Context) -> tuple[tuple[str, str | bytes], ...]:
 
 
 def _is_lost_peer(error: grpc.aio.AioRpcError) -> bool:
-    """Tell whether the service could not be reached: one that answered has said why."""
-    return error.code() is grpc.StatusCode.UNAVAILABLE and from_rpc_error(error) is None
+    """Tell whether another replica may answer: the service could not be reached, or it stops."""
+    if error.code() is not grpc.StatusCode.UNAVAILABLE:
+        return False
+    told = from_rpc_error(error)
+    return told is None or told.reason == _SERVER_STOPPING
 
 
 async def _pass_on(error: grpc.aio.AioRpcError, context: Context) -> NoReturn:
