@@ -1,6 +1,7 @@
 """The edge: an API key in, an internal token on."""
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any, cast
 
 from weft_core.errors import PermissionDeniedError
@@ -31,8 +32,9 @@ class EdgeAccessInterceptor(AsyncGuard):
             stream = OpenStream(contract.path, await self._admitted(contract, context))
             self._streams.add(stream)
             try:
-                async for response in stream.guard(cast(Any, call(request, context))):
-                    yield response
+                async with aclosing(stream.guard(cast(Any, call(request, context)))) as responses:
+                    async for response in responses:
+                        yield response
             finally:
                 self._streams.discard(stream)
 

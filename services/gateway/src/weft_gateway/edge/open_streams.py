@@ -1,7 +1,7 @@
 """The streams that are open, so that they can be ended: by a revoked key, or when the gateway stops."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
@@ -28,7 +28,7 @@ class OpenStream:
             if not self._is_sending and self._task is not None:
                 self._task.cancel()
 
-    async def guard(self, responses: AsyncGenerator[Any, None]) -> AsyncIterator[Any]:
+    async def guard(self, responses: AsyncGenerator[Any, None]) -> AsyncGenerator[Any, None]:
         """Pass `responses` on until they end or `end` is called."""
         try:
             async with aclosing(responses):
