@@ -6,6 +6,7 @@ import pytest
 from weft_core.caller import Caller, CallerKind
 from weft_core.clock import FakeClock
 from weft_core.errors import UnauthenticatedError, UnavailableError
+from weft_gateway.edge import api_keys
 from weft_gateway.edge.api_keys import ApiKeys, Credential, api_key_invalid, digest_of_key
 
 OPERATOR = Caller(CallerKind.CALLER, UUID(int=0), "operator", frozenset({"tenants.admin"}))
@@ -81,9 +82,34 @@ async def test_an_expired_key_opens_nothing_though_it_is_remembered() -> None:
     owner = Owner()
     owner.credential = Credential(SOMEBODY, time.time() + 0.05)
     assert await owner.keys.caller(DIGEST) == SOMEBODY
-    owner.keys._known[DIGEST].credential = Credential(SOMEBODY, time.time() - 1)
+    await asyncio.sleep(0.06)
     with pytest.raises(UnauthenticatedError):
         await owner.keys.caller(DIGEST)
+
+
+async def test_wrong_keys_do_not_push_out_the_good_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api_keys, "_CACHE_SIZE", 10)
+    owner = Owner()
+    for number in range(8):
+        await owner.keys.caller(digest_of_key(f"good {number}"))
+    owner.credential = None
+    for number in range(100):
+        with pytest.raises(UnauthenticatedError):
+            await owner.keys.caller(digest_of_key(f"random {number}"))
+    asked = owner.asked
+    for number in range(8):
+        assert await owner.keys.caller(digest_of_key(f"good {number}")) == SOMEBODY
+    assert owner.asked == asked
+
+
+async def test_of_more_keys_than_fit_only_the_oldest_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api_keys, "_CACHE_SIZE", 10)
+    owner = Owner()
+    for number in [*range(11), *range(1, 11)]:
+        await owner.keys.caller(digest_of_key(f"good {number}"))
+    assert owner.asked == 11
+    await owner.keys.caller(digest_of_key("good 0"))
+    assert owner.asked == 12
 
 
 async def test_the_operators_key_is_asked_of_nobody() -> None:

@@ -39,6 +39,27 @@ class _Known:
     until: float
 
 
+class _Memory:
+    """What some keys are known to stand for. When it is full, the oldest is forgotten."""
+
+    def __init__(self, seconds: float, size: int) -> None:
+        self._seconds, self._size = seconds, size
+        self._known: dict[bytes, _Known] = {}
+
+    def find(self, digest: bytes, now: float) -> _Known | None:
+        known = self._known.get(digest)
+        return known if known is not None and now < known.until else None
+
+    def remember(self, digest: bytes, credential: Credential | None, now: float) -> None:
+        self.forget(digest)
+        if len(self._known) >= self._size:
+            self.forget(next(iter(self._known)))
+        self._known[digest] = _Known(credential, now + self._seconds)
+
+    def forget(self, digest: bytes) -> None:
+        self._known.pop(digest, None)
+
+
 class ApiKeys:
     """Resolves keys. However many calls come with a key at once, it is asked for once."""
 
@@ -46,18 +67,18 @@ class ApiKeys:
         """`now` is monotonic, in seconds."""
         self._resolve, self._operator, self._now = resolve, operator, now
         self._operator_digest = digest_of_key(operator_key)
-        self._known: dict[bytes, _Known] = {}
+        # Two: whoever tries keys at random must not push out those that open something.
+        self._good = _Memory(POSITIVE_SECONDS, _CACHE_SIZE)
+        self._bad = _Memory(NEGATIVE_SECONDS, _CACHE_SIZE)
         self._asking: dict[bytes, asyncio.Task[Credential | None]] = {}
 
     async def caller(self, digest: bytes) -> Caller:
         """Return who the key with this digest stands for. Raises: UnauthenticatedError API_KEY_INVALID."""
         if hmac.compare_digest(digest, self._operator_digest):
             return self._operator
-        known = self._known.get(digest)
-        if known is None or self._now() >= known.until:
-            credential = await self._ask_once(digest)
-        else:
-            credential = known.credential
+        now = self._now()
+        known = self._good.find(digest, now) or self._bad.find(digest, now)
+        credential = known.credential if known is not None else await self._ask_once(digest)
         if credential is None or _has_expired(credential):
             raise api_key_invalid()
         return credential.caller
@@ -85,18 +106,15 @@ class ApiKeys:
         try:
             credential = await self._resolve(digest)
         except UnauthenticatedError:
-            self._remember(digest, None, NEGATIVE_SECONDS)
+            self._good.forget(digest)
+            self._bad.remember(digest, None, self._now())
             return None
         else:
-            self._remember(digest, credential, POSITIVE_SECONDS)
+            self._bad.forget(digest)
+            self._good.remember(digest, credential, self._now())
             return credential
         finally:
             del self._asking[digest]
-
-    def _remember(self, digest: bytes, credential: Credential | None, seconds: float) -> None:
-        if len(self._known) >= _CACHE_SIZE:
-            self._known.clear()
-        self._known[digest] = _Known(credential, self._now() + seconds)
 
 
 def digest_of_key(key: str) -> bytes:
