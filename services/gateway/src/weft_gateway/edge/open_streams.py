@@ -1,13 +1,15 @@
 """The streams that are open, so that they can be ended: by a revoked key, or when the gateway stops."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
-from typing import Any
+from typing import Any, Final
 
 from weft_core.errors import WeftError
 
 from weft_gateway.edge.api_keys import ApiKeys, api_key_invalid
+
+_CHECKS_AT_ONCE: Final = 20
 
 
 class OpenStream:
@@ -75,9 +77,14 @@ class OpenStreams:
         """End streams whose key was revoked meanwhile; until cancelled."""
         while True:
             await asyncio.sleep(every_seconds)
-            for digest in {stream.digest for stream in self._streams}:
-                if await keys.is_revoked(digest):
-                    self._end_of_key(digest)
+            # One iterator for all who check: each takes the next, so that a slow answer holds up nothing but itself.
+            digests = iter({stream.digest for stream in self._streams})
+            await asyncio.gather(*(self._end_those_revoked(keys, digests) for _ in range(_CHECKS_AT_ONCE)))
+
+    async def _end_those_revoked(self, keys: ApiKeys, digests: Iterator[bytes]) -> None:
+        for digest in digests:
+            if await keys.is_revoked(digest):
+                self._end_of_key(digest)
 
     def _end_of_key(self, digest: bytes) -> None:
         for stream in list(self._streams):
