@@ -5,7 +5,7 @@ import random
 from collections.abc import Sequence
 from contextvars import Context as EmptyContext
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 import grpc
@@ -25,6 +25,9 @@ _LONGEST_PAUSE_SECONDS: Final = 1.0
 _MAX_HEADS: Final = 10_000
 _GATEWAY: Final = "gateway"
 
+# Tenant, run, after which seq, whether a deleted thread's run is served.
+_Key: TypeAlias = tuple[UUID, str, int, bool]
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -42,7 +45,8 @@ class RunLog:
     def __init__(self, channel: grpc.aio.Channel, signer: TokenSigner) -> None:
         self._stub = rpc.RunLogServiceStub(channel)
         self._signer = signer
-        self._reading: dict[tuple[UUID, str, int, bool], asyncio.Task[Page]] = {}
+        self._next: dict[_Key, asyncio.Task[Page]] = {}
+        self._under_way: dict[_Key, asyncio.Task[Page]] = {}
 
     async def read(self, caller: Caller, run_id: str, after_seq: int, *, serve_deleted: bool, patience: float) -> Page:
         """Return the next page of a run's log; tries again for `patience` seconds while threads cannot be reached.
@@ -72,19 +76,24 @@ class RunLog:
         return found
 
     async def _read_once(self, caller: Caller, run_id: str, after_seq: int, serve_deleted: bool) -> Page:
+        """Read a page that shows at least what the log holds now: a read that has begun already may show less."""
         key = caller.tenant_id, run_id, after_seq, serve_deleted
-        reading = self._reading.get(key)
+        reading = self._next.get(key)
         if reading is None:
             # Its own context: the deadline of the first watcher must not fail the others.
-            reading = asyncio.create_task(self._page(caller, run_id, after_seq, serve_deleted), context=EmptyContext())
-            reading.add_done_callback(lambda task: self._forget(key, task))
-            self._reading[key] = reading
+            reading = asyncio.create_task(self._page_in_turn(caller, key), context=EmptyContext())
+            reading.add_done_callback(lambda task: task.cancelled() or task.exception())  # looked at, whoever waits
+            self._next[key] = reading
         return await asyncio.shield(reading)
 
-    def _forget(self, key: tuple[UUID, str, int, bool], task: asyncio.Task[Page]) -> None:
-        del self._reading[key]
-        if not task.cancelled():
-            task.exception()  # looked at, whoever still waits for it
+    async def _page_in_turn(self, caller: Caller, key: _Key) -> Page:
+        while (under_way := self._under_way.get(key)) is not None:
+            await asyncio.wait((under_way,))
+        self._under_way[key] = self._next.pop(key)
+        try:
+            return await self._page(caller, *key[1:])
+        finally:
+            del self._under_way[key]
 
     async def _page(self, caller: Caller, run_id: str, after_seq: int, serve_deleted: bool) -> Page:
         # Minted anew for each read: a watch outlives any token.
