@@ -1,5 +1,7 @@
 """A watcher's place: whatever comes in whatever order, it is given each event once."""
 
+import asyncio
+
 from hypothesis import given
 from hypothesis import strategies as st
 from weft.gateway.v1 import agent_gateway_service_pb2 as pb
@@ -58,6 +60,30 @@ def test_a_watcher_that_takes_nothing_keeps_little_and_knows_that_it_is_behind()
     watch.push(large)
     assert sum(len(each.response) for each in watch._waiting) <= 1024 * 1024
     assert watch.is_behind
+
+
+async def test_news_wakes_who_waits_and_is_told_once() -> None:
+    watch = a_watch()
+    waiting = asyncio.create_task(watch.news(5))
+    await asyncio.sleep(0)
+    watch.push(a_batch(1, 1))
+    watch.note_head(7)
+    assert await waiting
+    assert not await watch.news(0)
+    watch.note_head(8)
+    assert await watch.news(0)
+
+
+async def test_a_watcher_that_leaves_while_it_waits_leaves_nothing_behind() -> None:
+    watch = a_watch()
+    waiting = asyncio.create_task(watch.news(0.05))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait({waiting})
+    assert waiting.cancelled()
+    watch.push(a_batch(1, 1))
+    assert await watch.news(5)
+    assert not await watch.news(0.01)
 
 
 SPANS = st.tuples(st.integers(1, HEAD), st.integers(1, 6)).map(lambda span: (span[0], min(span[0] + span[1] - 1, HEAD)))
