@@ -5,10 +5,13 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
+import pytest
+from redis.asyncio import Redis
 from weft_testkit.redis_server import RedisServer
 from weft_wire.cancel_signals import CancelSignal, CancelSignals
 from weft_wire.doorbell import Doorbell
 from weft_wire.live import LiveEvents
+from weft_wire.names import cancel_channel
 from weft_wire.outlet import RedisOutlet
 
 
@@ -196,3 +199,23 @@ async def test_a_signal_reaches_its_runner_only(redis: RedisServer) -> None:
         outlet.signal("rnr_1", "run_a", 3)
         async with asyncio.timeout(2):
             assert await first == CancelSignal("run_a", 3)
+
+
+async def test_what_is_no_signal_is_passed_over(redis: RedisServer) -> None:
+    async with Redis.from_url(redis.url) as client, aclosing(CancelSignals(redis.url).follow("rnr_1")) as followed:
+        first = asyncio.ensure_future(anext(followed))
+        async with asyncio.timeout(5):
+            while not await client.publish(cancel_channel("rnr_1"), "nothing"):  # noqa: ASYNC110 - until somebody hears it
+                await asyncio.sleep(0.02)
+            for odd in (b"run_a \xc2\xb2", b"run_a -1", b"run_a " + b"9" * 5000, b"\xff 1", b"", b"run_a 3"):
+                await client.publish(cancel_channel("rnr_1"), odd)
+            signals = [await first]
+            while signals[-1].run_id != "run_a":
+                signals.append(await anext(followed))
+    assert signals[-1] == CancelSignal("run_a", 3)
+
+
+async def test_who_follows_is_told_when_listening_cannot_go_on() -> None:
+    async with aclosing(CancelSignals("nonsense://somewhere").follow("rnr_1")) as followed, asyncio.timeout(5):
+        with pytest.raises(ValueError, match="scheme"):
+            await anext(followed)

@@ -8,6 +8,7 @@ from weft_wire import names
 from weft_wire.subscriber import Subscriber
 
 _MAX_WAITING = 10_000
+_MAX_DIGITS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,20 +22,22 @@ class CancelSignals:
         self._url = url
 
     async def follow(self, runner_id: str) -> AsyncGenerator[CancelSignal, None]:
-        """Yield signals as they come, until closed."""
-        signals: asyncio.Queue[CancelSignal] = asyncio.Queue(_MAX_WAITING)
+        """Yield signals as they come, until closed. Raises what listening failed with, were it ever to."""
+        signals: asyncio.Queue[CancelSignal | None] = asyncio.Queue()
 
         def on_message(channel: str, data: bytes) -> None:
             signal = _parsed(data)
-            if signal is not None and not signals.full():
+            if signal is not None and signals.qsize() < _MAX_WAITING:
                 signals.put_nowait(signal)
 
         subscriber = Subscriber(self._url, on_message)
         listening = asyncio.create_task(subscriber.run(), name=f"cancel signals of {runner_id}")
+        listening.add_done_callback(lambda _: signals.put_nowait(None))
         try:
             await subscriber.subscribe(names.cancel_channel(runner_id))
-            while True:
-                yield await signals.get()
+            while (signal := await signals.get()) is not None:
+                yield signal
+            listening.result()
         finally:
             listening.cancel()
             await asyncio.wait((listening,))
@@ -42,4 +45,5 @@ class CancelSignals:
 
 def _parsed(data: bytes) -> CancelSignal | None:
     run_id, _, epoch = data.decode("utf-8", "replace").partition(" ")
-    return CancelSignal(run_id, int(epoch)) if run_id and epoch.isdigit() else None
+    is_number = epoch.isascii() and epoch.isdigit() and len(epoch) < _MAX_DIGITS
+    return CancelSignal(run_id, int(epoch)) if run_id and is_number else None
