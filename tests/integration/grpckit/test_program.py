@@ -101,6 +101,30 @@ async def test_a_drain_that_hangs_is_bounded_by_the_grace() -> None:
         await program.run(compose)
 
 
+async def test_drains_and_calls_share_one_grace() -> None:
+    program = Program(grace_seconds=2)
+    given: list[float] = []
+
+    class Server(WeftServer):
+        async def stop(self, grace_seconds: float) -> None:
+            given.append(grace_seconds)
+            await super().stop(grace_seconds)
+
+    async def drain(seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    async def compose(program: Program) -> None:
+        program.on_drain(lambda: drain(0.2))
+        program.on_drain(lambda: drain(0.2))
+        await program.serve(Server([], stopping=program.stopping), "127.0.0.1:0")
+        program.stopping.set()
+
+    async with asyncio.timeout(5):
+        await program.run(compose)
+    (left,) = given
+    assert 1 <= left <= 1.61
+
+
 async def test_a_task_that_swallows_its_first_cancellation_is_ended_all_the_same() -> None:
     async def stubborn() -> None:
         try:

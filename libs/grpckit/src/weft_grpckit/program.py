@@ -15,6 +15,8 @@ logger = logging.getLogger(__name__)
 
 _CANCELLATIONS: Final = 5
 _CLEAN_UP_SECONDS: Final = 1.0
+# What calls get of a grace that draining has used up: their answers may be on their way.
+_LAST_CALLS_SECONDS: Final = 1.0
 
 Opened = TypeVar("Opened")
 Drain = Callable[[], Awaitable[None]]
@@ -51,7 +53,8 @@ class Program:
         self._siblings.append(task)
 
     def on_drain(self, drain: Drain) -> None:
-        """Await `drain` when the process is told to stop, before calls are refused; bounded by the grace."""
+        """Await `drain` when the process is told to stop, before calls are refused. All drains and the calls that are
+        left after them share one grace."""
         self._drains.append(drain)
 
     async def serve(self, server: WeftServer, address: str) -> int:
@@ -76,14 +79,17 @@ class Program:
         self.stopping.set()
         for server in self._servers:
             await server.announce_stop()
+        now = asyncio.get_running_loop().time
+        end = now() + self._grace_seconds
         for drain in self._drains:
-            await self._bounded(drain)
-        await asyncio.gather(*(server.stop(self._grace_seconds) for server in self._servers))
+            await self._bounded(drain, end)
+        left = max(end - now(), min(_LAST_CALLS_SECONDS, self._grace_seconds))
+        await asyncio.gather(*(server.stop(left) for server in self._servers))
         await end_tasks(self._siblings)
 
-    async def _bounded(self, drain: Drain) -> None:
+    async def _bounded(self, drain: Drain, end: float) -> None:
         try:
-            async with asyncio.timeout(self._grace_seconds):
+            async with asyncio.timeout_at(end):
                 await drain()
         except Exception:
             logger.exception("draining failed")
