@@ -15,10 +15,18 @@ def postgres_url(stack: Stack) -> str:
 
 
 async def migrate(url: str) -> int:
+    return (await migrate_and_tell(url))[0]
+
+
+async def migrate_and_tell(url: str) -> tuple[int, str]:
     env = {**os.environ, "WEFT_OWNER_DATABASE_URL": url}
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "weft_threads.migrate", env=env)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "weft_threads.migrate", env=env, stderr=asyncio.subprocess.PIPE
+    )
     async with asyncio.timeout(60):
-        return await process.wait()
+        _, told = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, told.decode()
 
 
 async def test_many_that_migrate_an_empty_database_at_once_make_one_schema(stack: Stack, postgres_url: str) -> None:
@@ -41,6 +49,24 @@ async def test_many_that_migrate_an_empty_database_at_once_make_one_schema(stack
 async def test_migrating_without_a_database_fails_and_says_so(stack: Stack) -> None:
     url = stack.database_url("weft_owner").rpartition("/")[0] + "/missing"
     assert await migrate(url) == 1
+
+
+async def test_a_database_of_an_unknown_build_is_refused_with_what_to_do(stack: Stack, postgres_url: str) -> None:
+    connection = await asyncpg.connect(postgres_url)
+    try:
+        await connection.execute("CREATE DATABASE foreign_build OWNER weft_owner")
+    finally:
+        await connection.close()
+    url = stack.database_url("weft_owner").rpartition("/")[0] + "/foreign_build"
+    assert await migrate(url) == 0
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute("UPDATE alembic_version SET version_num = '0001'")
+    finally:
+        await connection.close()
+    code, told = await migrate_and_tell(url)
+    assert code == 1
+    assert "made by a build that this one does not know" in told
 
 
 @pytest.mark.row("E3", "G9")

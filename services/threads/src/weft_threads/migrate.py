@@ -7,6 +7,7 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError
 from weft_grpckit.settings import load_settings
 from weft_telemetry.logs import set_up_logging
@@ -44,6 +45,13 @@ def main() -> None:
         migrate(settings.owner_database_url.get_secret_value())
     except (DBAPIError, OSError) as error:
         logger.critical("the schema could not be migrated: %s", error)
+        sys.exit(1)
+    except CommandError as error:
+        logger.critical(
+            "the database was made by a build that this one does not know (%s): use a newer one; "
+            "if it holds development data only, stop the stack and remove its folder (`make clean` removes .weft)",
+            error,
+        )
         sys.exit(1)
 
 

@@ -2,7 +2,7 @@
 
 from weft_threads.migrations.sql_files import run_sql
 
-revision = "0001"
+revision = "0002"
 down_revision = None
 
 
