@@ -1,8 +1,8 @@
 """Generate libs/contracts from protos/, and prove that contracts are well formed, compatible and freshly generated.
 
-`protos.py generate` writes the package; `protos.py check` writes nothing into the tree. The text of
-buf/validate/validate.proto is in no package; its descriptor is inside protovalidate, so protoc gets that, and buf reads
-the image which protoc makes.
+`protos.py generate` writes the package; `protos.py check` writes nothing into the tree. What protos/ imports of others
+comes as descriptors out of installed packages, never as copied text: validate.proto out of protovalidate, google/api and
+google/rpc out of googleapis-common-protos. buf reads the image which protoc makes.
 """
 
 import filecmp
@@ -12,10 +12,14 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 
+from google.api import annotations_pb2
 from google.protobuf import descriptor_pb2, descriptor_pool, duration_pb2, field_mask_pb2, timestamp_pb2
+from google.protobuf.descriptor import FileDescriptor
+from google.rpc import error_details_pb2, status_pb2
 from protovalidate import ViolationPb
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -24,31 +28,42 @@ PROTOS = ROOT / "protos"
 PACKAGE = ROOT / "libs/contracts/src/weft"
 DESCRIPTORS = "descriptors.binpb"
 KNOWN = (descriptor_pb2, duration_pb2, field_mask_pb2, timestamp_pb2)  # in the pool: validate.proto imports them
+# What no message of ours has in it, and who prints an error must know: Envoy makes JSON of it.
+ERROR_DETAILS = (status_pb2.DESCRIPTOR, error_details_pb2.DESCRIPTOR)
 
 
-def rules() -> bytes:
-    """Return validate.proto and what it imports as a serialized FileDescriptorSet, dependencies first."""
+def known() -> bytes:
+    """Return what protos/ may import of others as a serialized FileDescriptorSet, dependencies first."""
     validate = descriptor_pb2.FileDescriptorProto.FromString(ViolationPb.desc().file.proto.to_binary())
-    files = descriptor_pb2.FileDescriptorSet()
-    for name in validate.dependency:
-        descriptor_pool.Default().FindFileByName(name).CopyToProto(files.file.add())
-    files.file.append(validate)
-    return files.SerializeToString()
+    found: dict[str, descriptor_pb2.FileDescriptorProto] = {}
+    pool = descriptor_pool.Default()
+    for file in (*(pool.FindFileByName(name) for name in validate.dependency), annotations_pb2.DESCRIPTOR, *ERROR_DETAILS):
+        add_with_imports(file, found)
+    return descriptor_pb2.FileDescriptorSet(file=[*found.values(), validate]).SerializeToString()
 
 
-def protoc(protos: Path, *arguments: str, only: str = "") -> None:
-    """Run the protoc of grpcio-tools over every file under `protos` whose text has `only`."""
+def add_with_imports(file: FileDescriptor, found: dict[str, descriptor_pb2.FileDescriptorProto]) -> None:
+    """Add a file after what it imports, which is the order that protoc wants."""
+    for imported in file.dependencies:
+        add_with_imports(imported, found)
+    if file.name not in found:
+        found[file.name] = descriptor_pb2.FileDescriptorProto()
+        file.CopyToProto(found[file.name])
+
+
+def protoc(protos: Path, *arguments: str, only: str = "", also: Sequence[str] = ()) -> None:
+    """Run the protoc of grpcio-tools over every file under `protos` whose text has `only`, and over `also`."""
     found = [file for file in protos.rglob("*.proto") if only in file.read_text()]
-    sources = sorted(str(file.relative_to(protos)) for file in found)
-    with tempfile.NamedTemporaryFile(suffix=".binpb") as known:
-        known.write(rules())
-        known.flush()
+    sources = [*sorted(str(file.relative_to(protos)) for file in found), *also]
+    with tempfile.NamedTemporaryFile(suffix=".binpb") as others:
+        others.write(known())
+        others.flush()
         subprocess.run(
             [
                 sys.executable,
                 "-m",
                 "grpc_tools.protoc",
-                f"--descriptor_set_in={known.name}",
+                f"--descriptor_set_in={others.name}",
                 "-I.",
                 *arguments,
                 *sources,
@@ -70,7 +85,8 @@ def generate(folder: Path) -> Path:
     protoc(PROTOS, f"--python_out={folder}", f"--mypy_out=quiet:{folder}")
     protoc(PROTOS, f"--grpc_python_out={folder}", f"--mypy_grpc_out=quiet:{folder}", only="\nservice ")
     package = folder / "weft"
-    protoc(PROTOS, "--include_imports", f"--descriptor_set_out={package / DESCRIPTORS}")
+    details = [file.name for file in ERROR_DETAILS]
+    protoc(PROTOS, "--include_imports", f"--descriptor_set_out={package / DESCRIPTORS}", also=details)
     (package / "py.typed").touch()
     for inside in [package, *(each for each in package.rglob("*") if each.is_dir())]:
         (inside / "__init__.py").touch()

@@ -23,12 +23,13 @@ _sym_db = _symbol_database.Default()
 
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from weft.access.v1 import access_pb2 as weft_dot_access_dot_v1_dot_access__pb2
 from weft.agents.v1 import agent_pb2 as weft_dot_agents_dot_v1_dot_agent__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"weft/agents/v1/agent_service.proto\x12\x0eweft.agents.v1\x1a\x1b\x62uf/validate/validate.proto\x1a google/protobuf/field_mask.proto\x1a\x1bweft/access/v1/access.proto\x1a\x1aweft/agents/v1/agent.proto\"~\n\x12\x43reateAgentRequest\x12 \n\x0c\x64isplay_name\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x1d\n\x0b\x64\x65scription\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xa0\x1f\x12\'\n\x04spec\x18\x03 \x01(\x0b\x32\x19.weft.agents.v1.AgentSpec\";\n\x13\x43reateAgentResponse\x12$\n\x05\x61gent\x18\x01 \x01(\x0b\x32\x15.weft.agents.v1.Agent\"M\n\x0fGetAgentRequest\x12:\n\x08\x61gent_id\x18\x01 \x01(\tB(\xbaH%r#2!^agt_[0-7][0-9a-hjkmnp-tv-z]{25}$\"8\n\x10GetAgentResponse\x12$\n\x05\x61gent\x18\x01 \x01(\x0b\x32\x15.weft.agents.v1.Agent\"P\n\x11ListAgentsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\"T\n\x12ListAgentsResponse\x12%\n\x06\x61gents\x18\x01 \x03(\x0b\x32\x15.weft.agents.v1.Agent\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xe9\x01\n\x12UpdateAgentRequest\x12:\n\x08\x61gent_id\x18\x01 \x01(\tB(\xbaH%r#2!^agt_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12\x1e\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x1d\n\x0b\x64\x65scription\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xa0\x1f\x12\'\n\x04spec\x18\x04 \x01(\x0b\x32\x19.weft.agents.v1.AgentSpec\x12/\n\x0bupdate_mask\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\";\n\x13UpdateAgentResponse\x12$\n\x05\x61gent\x18\x01 \x01(\x0b\x32\x15.weft.agents.v1.Agent\"_\n\x12\x44\x65leteAgentRequest\x12:\n\x08\x61gent_id\x18\x01 \x01(\tB(\xbaH%r#2!^agt_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\"\x15\n\x13\x44\x65leteAgentResponse\"\\\n\x16GetAgentVersionRequest\x12\x42\n\x10\x61gent_version_id\x18\x01 \x01(\tB(\xbaH%r#2!^agv_[0-7][0-9a-hjkmnp-tv-z]{25}$\"N\n\x17GetAgentVersionResponse\x12\x33\n\ragent_version\x18\x01 \x01(\x0b\x32\x1c.weft.agents.v1.AgentVersion\"\x93\x01\n\x18ListAgentVersionsRequest\x12:\n\x08\x61gent_id\x18\x01 \x01(\tB(\xbaH%r#2!^agt_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\"j\n\x19ListAgentVersionsResponse\x12\x34\n\x0e\x61gent_versions\x18\x01 \x03(\x0b\x32\x1c.weft.agents.v1.AgentVersion\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xaa\x06\n\x0c\x41gentService\x12h\n\x0b\x43reateAgent\x12\".weft.agents.v1.CreateAgentRequest\x1a#.weft.agents.v1.CreateAgentResponse\"\x10\xca\xc1\x18\x0c\x61gents.write\x12\x63\n\x08GetAgent\x12\x1f.weft.agents.v1.GetAgentRequest\x1a .weft.agents.v1.GetAgentResponse\"\x14\xca\xc1\x18\x0b\x61gents.read\xd2\xc1\x18\x01\x64\x12l\n\nListAgents\x12!.weft.agents.v1.ListAgentsRequest\x1a\".weft.agents.v1.ListAgentsResponse\"\x17\xca\xc1\x18\x0b\x61gents.read\xd2\xc1\x18\x04\xcf\x01\xd0\x01\x12m\n\x0bUpdateAgent\x12\".weft.agents.v1.UpdateAgentRequest\x1a#.weft.agents.v1.UpdateAgentResponse\"\x15\xca\xc1\x18\x0c\x61gents.write\xd2\xc1\x18\x01\x64\x12o\n\x0b\x44\x65leteAgent\x12\".weft.agents.v1.DeleteAgentRequest\x1a#.weft.agents.v1.DeleteAgentResponse\"\x17\xca\xc1\x18\x0c\x61gents.write\xd2\xc1\x18\x03\x64\xd1\x01\x12x\n\x0fGetAgentVersion\x12&.weft.agents.v1.GetAgentVersionRequest\x1a\'.weft.agents.v1.GetAgentVersionResponse\"\x14\xca\xc1\x18\x0b\x61gents.read\xd2\xc1\x18\x01\x65\x12\x82\x01\n\x11ListAgentVersions\x12(.weft.agents.v1.ListAgentVersionsRequest\x1a).weft.agents.v1.ListAgentVersionsResponse\"\x18\xca\xc1\x18\x0b\x61gents.read\xd2\xc1\x18\x05\x64\xcf\x01\xd0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"weft/agents/v1/agent_service.proto\x12\x0eweft.agents.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1bweft/access/v1/access.proto\x1a\x1aweft/agents/v1/agent.proto\"~\n\x12\x43reateAgentRequest\x12 \n\x0c\x64isplay_name\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x1d\n\x0b\x64\x65scription\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xa0\x1f\x12\'\n\x04spec\x18\x03 \x01(\x0b\x32\x19.weft.agents.v1.AgentSpec\";\n\x13\x43reateAgentResponse\x12$\n\x05\x61gent\x18\x01 \x01(\x0b\x32\x15.weft.agents.v1.Agent\"M\n\x0fGetAgentRequest\x12:\n\x08\x61gent_id\x18\x01 \x01(\tB(\xbaH%r#2!^agt_[0-7][0-9a-hjkmnp-tv-z]{25}$\"8\n\x10GetAgentResponse\x12$\n\x05\x61gent\x18\x01 \x01(\x0b\x32\x15.weft.agents.v1.Agent\"P\n\x11ListAgentsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\"T\n\x12ListAgentsResponse\x12%\n\x06\x61gents\x18\x01 \x03(\x0b\x32\x15.weft.agents.v1.Agent\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xe9\x01\n\x12UpdateAgentRequest\x12:\n\x08\x61gent_id\x18\x01 \x01(\tB(\xbaH%r#2!^agt_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12\x1e\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x1d\n\x0b\x64\x65scription\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xa0\x1f\x12\'\n\x04spec\x18\x04 \x01(\x0b\x32\x19.weft.agents.v1.AgentSpec\x12/\n\x0bupdate_mask\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\";\n\x13UpdateAgentResponse\x12$\n\x05\x61gent\x18\x01 \x01(\x0b\x32\x15.weft.agents.v1.Agent\"_\n\x12\x44\x65leteAgentRequest\x12:\n\x08\x61gent_id\x18\x01 \x01(\tB(\xbaH%r#2!^agt_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\"\x15\n\x13\x44\x65leteAgentResponse\"\\\n\x16GetAgentVersionRequest\x12\x42\n\x10\x61gent_version_id\x18\x01 \x01(\tB(\xbaH%r#2!^agv_[0-7][0-9a-hjkmnp-tv-z]{25}$\"N\n\x17GetAgentVersionResponse\x12\x33\n\ragent_version\x18\x01 \x01(\x0b\x32\x1c.weft.agents.v1.AgentVersion\"\x93\x01\n\x18ListAgentVersionsRequest\x12:\n\x08\x61gent_id\x18\x01 \x01(\tB(\xbaH%r#2!^agt_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\"j\n\x19ListAgentVersionsResponse\x12\x34\n\x0e\x61gent_versions\x18\x01 \x03(\x0b\x32\x1c.weft.agents.v1.AgentVersion\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x81\x08\n\x0c\x41gentService\x12}\n\x0b\x43reateAgent\x12\".weft.agents.v1.CreateAgentRequest\x1a#.weft.agents.v1.CreateAgentResponse\"%\xca\xc1\x18\x0c\x61gents.write\x82\xd3\xe4\x93\x02\x0f\"\n/v1/agents:\x01*\x12\x80\x01\n\x08GetAgent\x12\x1f.weft.agents.v1.GetAgentRequest\x1a .weft.agents.v1.GetAgentResponse\"1\xca\xc1\x18\x0b\x61gents.read\xd2\xc1\x18\x01\x64\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/agents/{agent_id}\x12~\n\nListAgents\x12!.weft.agents.v1.ListAgentsRequest\x1a\".weft.agents.v1.ListAgentsResponse\")\xca\xc1\x18\x0b\x61gents.read\xd2\xc1\x18\x04\xcf\x01\xd0\x01\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/agents\x12\x8d\x01\n\x0bUpdateAgent\x12\".weft.agents.v1.UpdateAgentRequest\x1a#.weft.agents.v1.UpdateAgentResponse\"5\xca\xc1\x18\x0c\x61gents.write\xd2\xc1\x18\x01\x64\x82\xd3\xe4\x93\x02\x1a\x32\x15/v1/agents/{agent_id}:\x01*\x12\x8c\x01\n\x0b\x44\x65leteAgent\x12\".weft.agents.v1.DeleteAgentRequest\x1a#.weft.agents.v1.DeleteAgentResponse\"4\xca\xc1\x18\x0c\x61gents.write\xd2\xc1\x18\x03\x64\xd1\x01\x82\xd3\xe4\x93\x02\x17*\x15/v1/agents/{agent_id}\x12\xa4\x01\n\x0fGetAgentVersion\x12&.weft.agents.v1.GetAgentVersionRequest\x1a\'.weft.agents.v1.GetAgentVersionResponse\"@\xca\xc1\x18\x0b\x61gents.read\xd2\xc1\x18\x01\x65\x82\xd3\xe4\x93\x02&\x12$/v1/agentVersions/{agent_version_id}\x12\xa8\x01\n\x11ListAgentVersions\x12(.weft.agents.v1.ListAgentVersionsRequest\x1a).weft.agents.v1.ListAgentVersionsResponse\">\xca\xc1\x18\x0b\x61gents.read\xd2\xc1\x18\x05\x64\xcf\x01\xd0\x01\x82\xd3\xe4\x93\x02 \x12\x1e/v1/agents/{agent_id}/versionsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -62,47 +63,47 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTAGENTVERSIONSREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTAGENTVERSIONSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\020'
   _globals['_AGENTSERVICE'].methods_by_name['CreateAgent']._loaded_options = None
-  _globals['_AGENTSERVICE'].methods_by_name['CreateAgent']._serialized_options = b'\312\301\030\014agents.write'
+  _globals['_AGENTSERVICE'].methods_by_name['CreateAgent']._serialized_options = b'\312\301\030\014agents.write\202\323\344\223\002\017\"\n/v1/agents:\001*'
   _globals['_AGENTSERVICE'].methods_by_name['GetAgent']._loaded_options = None
-  _globals['_AGENTSERVICE'].methods_by_name['GetAgent']._serialized_options = b'\312\301\030\013agents.read\322\301\030\001d'
+  _globals['_AGENTSERVICE'].methods_by_name['GetAgent']._serialized_options = b'\312\301\030\013agents.read\322\301\030\001d\202\323\344\223\002\027\022\025/v1/agents/{agent_id}'
   _globals['_AGENTSERVICE'].methods_by_name['ListAgents']._loaded_options = None
-  _globals['_AGENTSERVICE'].methods_by_name['ListAgents']._serialized_options = b'\312\301\030\013agents.read\322\301\030\004\317\001\320\001'
+  _globals['_AGENTSERVICE'].methods_by_name['ListAgents']._serialized_options = b'\312\301\030\013agents.read\322\301\030\004\317\001\320\001\202\323\344\223\002\014\022\n/v1/agents'
   _globals['_AGENTSERVICE'].methods_by_name['UpdateAgent']._loaded_options = None
-  _globals['_AGENTSERVICE'].methods_by_name['UpdateAgent']._serialized_options = b'\312\301\030\014agents.write\322\301\030\001d'
+  _globals['_AGENTSERVICE'].methods_by_name['UpdateAgent']._serialized_options = b'\312\301\030\014agents.write\322\301\030\001d\202\323\344\223\002\0322\025/v1/agents/{agent_id}:\001*'
   _globals['_AGENTSERVICE'].methods_by_name['DeleteAgent']._loaded_options = None
-  _globals['_AGENTSERVICE'].methods_by_name['DeleteAgent']._serialized_options = b'\312\301\030\014agents.write\322\301\030\003d\321\001'
+  _globals['_AGENTSERVICE'].methods_by_name['DeleteAgent']._serialized_options = b'\312\301\030\014agents.write\322\301\030\003d\321\001\202\323\344\223\002\027*\025/v1/agents/{agent_id}'
   _globals['_AGENTSERVICE'].methods_by_name['GetAgentVersion']._loaded_options = None
-  _globals['_AGENTSERVICE'].methods_by_name['GetAgentVersion']._serialized_options = b'\312\301\030\013agents.read\322\301\030\001e'
+  _globals['_AGENTSERVICE'].methods_by_name['GetAgentVersion']._serialized_options = b'\312\301\030\013agents.read\322\301\030\001e\202\323\344\223\002&\022$/v1/agentVersions/{agent_version_id}'
   _globals['_AGENTSERVICE'].methods_by_name['ListAgentVersions']._loaded_options = None
-  _globals['_AGENTSERVICE'].methods_by_name['ListAgentVersions']._serialized_options = b'\312\301\030\013agents.read\322\301\030\005d\317\001\320\001'
-  _globals['_CREATEAGENTREQUEST']._serialized_start=174
-  _globals['_CREATEAGENTREQUEST']._serialized_end=300
-  _globals['_CREATEAGENTRESPONSE']._serialized_start=302
-  _globals['_CREATEAGENTRESPONSE']._serialized_end=361
-  _globals['_GETAGENTREQUEST']._serialized_start=363
-  _globals['_GETAGENTREQUEST']._serialized_end=440
-  _globals['_GETAGENTRESPONSE']._serialized_start=442
-  _globals['_GETAGENTRESPONSE']._serialized_end=498
-  _globals['_LISTAGENTSREQUEST']._serialized_start=500
-  _globals['_LISTAGENTSREQUEST']._serialized_end=580
-  _globals['_LISTAGENTSRESPONSE']._serialized_start=582
-  _globals['_LISTAGENTSRESPONSE']._serialized_end=666
-  _globals['_UPDATEAGENTREQUEST']._serialized_start=669
-  _globals['_UPDATEAGENTREQUEST']._serialized_end=902
-  _globals['_UPDATEAGENTRESPONSE']._serialized_start=904
-  _globals['_UPDATEAGENTRESPONSE']._serialized_end=963
-  _globals['_DELETEAGENTREQUEST']._serialized_start=965
-  _globals['_DELETEAGENTREQUEST']._serialized_end=1060
-  _globals['_DELETEAGENTRESPONSE']._serialized_start=1062
-  _globals['_DELETEAGENTRESPONSE']._serialized_end=1083
-  _globals['_GETAGENTVERSIONREQUEST']._serialized_start=1085
-  _globals['_GETAGENTVERSIONREQUEST']._serialized_end=1177
-  _globals['_GETAGENTVERSIONRESPONSE']._serialized_start=1179
-  _globals['_GETAGENTVERSIONRESPONSE']._serialized_end=1257
-  _globals['_LISTAGENTVERSIONSREQUEST']._serialized_start=1260
-  _globals['_LISTAGENTVERSIONSREQUEST']._serialized_end=1407
-  _globals['_LISTAGENTVERSIONSRESPONSE']._serialized_start=1409
-  _globals['_LISTAGENTVERSIONSRESPONSE']._serialized_end=1515
-  _globals['_AGENTSERVICE']._serialized_start=1518
-  _globals['_AGENTSERVICE']._serialized_end=2328
+  _globals['_AGENTSERVICE'].methods_by_name['ListAgentVersions']._serialized_options = b'\312\301\030\013agents.read\322\301\030\005d\317\001\320\001\202\323\344\223\002 \022\036/v1/agents/{agent_id}/versions'
+  _globals['_CREATEAGENTREQUEST']._serialized_start=204
+  _globals['_CREATEAGENTREQUEST']._serialized_end=330
+  _globals['_CREATEAGENTRESPONSE']._serialized_start=332
+  _globals['_CREATEAGENTRESPONSE']._serialized_end=391
+  _globals['_GETAGENTREQUEST']._serialized_start=393
+  _globals['_GETAGENTREQUEST']._serialized_end=470
+  _globals['_GETAGENTRESPONSE']._serialized_start=472
+  _globals['_GETAGENTRESPONSE']._serialized_end=528
+  _globals['_LISTAGENTSREQUEST']._serialized_start=530
+  _globals['_LISTAGENTSREQUEST']._serialized_end=610
+  _globals['_LISTAGENTSRESPONSE']._serialized_start=612
+  _globals['_LISTAGENTSRESPONSE']._serialized_end=696
+  _globals['_UPDATEAGENTREQUEST']._serialized_start=699
+  _globals['_UPDATEAGENTREQUEST']._serialized_end=932
+  _globals['_UPDATEAGENTRESPONSE']._serialized_start=934
+  _globals['_UPDATEAGENTRESPONSE']._serialized_end=993
+  _globals['_DELETEAGENTREQUEST']._serialized_start=995
+  _globals['_DELETEAGENTREQUEST']._serialized_end=1090
+  _globals['_DELETEAGENTRESPONSE']._serialized_start=1092
+  _globals['_DELETEAGENTRESPONSE']._serialized_end=1113
+  _globals['_GETAGENTVERSIONREQUEST']._serialized_start=1115
+  _globals['_GETAGENTVERSIONREQUEST']._serialized_end=1207
+  _globals['_GETAGENTVERSIONRESPONSE']._serialized_start=1209
+  _globals['_GETAGENTVERSIONRESPONSE']._serialized_end=1287
+  _globals['_LISTAGENTVERSIONSREQUEST']._serialized_start=1290
+  _globals['_LISTAGENTVERSIONSREQUEST']._serialized_end=1437
+  _globals['_LISTAGENTVERSIONSRESPONSE']._serialized_start=1439
+  _globals['_LISTAGENTVERSIONSRESPONSE']._serialized_end=1545
+  _globals['_AGENTSERVICE']._serialized_start=1548
+  _globals['_AGENTSERVICE']._serialized_end=2573
 # @@protoc_insertion_point(module_scope)

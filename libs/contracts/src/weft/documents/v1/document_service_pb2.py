@@ -23,11 +23,12 @@ _sym_db = _symbol_database.Default()
 
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from weft.access.v1 import access_pb2 as weft_dot_access_dot_v1_dot_access__pb2
 from weft.documents.v1 import document_pb2 as weft_dot_documents_dot_v1_dot_document__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(weft/documents/v1/document_service.proto\x12\x11weft.documents.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1bweft/access/v1/access.proto\x1a weft/documents/v1/document.proto\"\xc8\x01\n\x12PutDocumentRequest\x12<\n\nproject_id\x18\x01 \x01(\tB(\xbaH%r#2!^prj_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12\x19\n\x05title\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xf4\x03\x12>\n\x0c\x63ontent_type\x18\x03 \x01(\x0e\x32\x1e.weft.documents.v1.ContentTypeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x19\n\x04text\x18\x04 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01(\x80\x80@\"D\n\x13PutDocumentResponse\x12-\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1b.weft.documents.v1.Document\"S\n\x12GetDocumentRequest\x12=\n\x0b\x64ocument_id\x18\x01 \x01(\tB(\xbaH%r#2!^doc_[0-7][0-9a-hjkmnp-tv-z]{25}$\"D\n\x13GetDocumentResponse\x12-\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1b.weft.documents.v1.Document\"\x86\x01\n\x13ReadDocumentRequest\x12=\n\x0b\x64ocument_id\x18\x01 \x01(\tB(\xbaH%r#2!^doc_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12\x17\n\x06offset\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x17\n\x06length\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"~\n\x14ReadDocumentResponse\x12-\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1b.weft.documents.v1.Document\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x13\n\x0bnext_offset\x18\x03 \x01(\x03\x12\x14\n\x0ctotal_length\x18\x04 \x01(\x03\"\xad\x01\n\x14ListDocumentsRequest\x12?\n\nproject_id\x18\x01 \x01(\tB+\xbaH(r&2$^(prj_[0-7][0-9a-hjkmnp-tv-z]{25})?$\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\x12\x17\n\x05title\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\"`\n\x15ListDocumentsResponse\x12.\n\tdocuments\x18\x01 \x03(\x0b\x32\x1b.weft.documents.v1.Document\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x8e\x01\n\x16SearchDocumentsRequest\x12<\n\nproject_id\x18\x01 \x01(\tB(\xbaH%r#2!^prj_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12\x19\n\x05query\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xe8\x07\x12\x1b\n\x08max_hits\x18\x03 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00\"E\n\x17SearchDocumentsResponse\x12*\n\x04hits\x18\x01 \x03(\x0b\x32\x1c.weft.documents.v1.SearchHit\"V\n\x15\x44\x65leteDocumentRequest\x12=\n\x0b\x64ocument_id\x18\x01 \x01(\tB(\xbaH%r#2!^doc_[0-7][0-9a-hjkmnp-tv-z]{25}$\"\x18\n\x16\x44\x65leteDocumentResponse2\x80\x06\n\x0f\x44ocumentService\x12v\n\x0bPutDocument\x12%.weft.documents.v1.PutDocumentRequest\x1a&.weft.documents.v1.PutDocumentResponse\"\x18\xca\xc1\x18\x0f\x64ocuments.write\xd2\xc1\x18\x01\x66\x12u\n\x0bGetDocument\x12%.weft.documents.v1.GetDocumentRequest\x1a&.weft.documents.v1.GetDocumentResponse\"\x17\xca\xc1\x18\x0e\x64ocuments.read\xd2\xc1\x18\x01g\x12x\n\x0cReadDocument\x12&.weft.documents.v1.ReadDocumentRequest\x1a\'.weft.documents.v1.ReadDocumentResponse\"\x17\xca\xc1\x18\x0e\x64ocuments.read\xd2\xc1\x18\x01g\x12\x7f\n\rListDocuments\x12\'.weft.documents.v1.ListDocumentsRequest\x1a(.weft.documents.v1.ListDocumentsResponse\"\x1b\xca\xc1\x18\x0e\x64ocuments.read\xd2\xc1\x18\x05\x66\xcf\x01\xd0\x01\x12\x81\x01\n\x0fSearchDocuments\x12).weft.documents.v1.SearchDocumentsRequest\x1a*.weft.documents.v1.SearchDocumentsResponse\"\x17\xca\xc1\x18\x0e\x64ocuments.read\xd2\xc1\x18\x01\x66\x12\x7f\n\x0e\x44\x65leteDocument\x12(.weft.documents.v1.DeleteDocumentRequest\x1a).weft.documents.v1.DeleteDocumentResponse\"\x18\xca\xc1\x18\x0f\x64ocuments.write\xd2\xc1\x18\x01gb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(weft/documents/v1/document_service.proto\x12\x11weft.documents.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bweft/access/v1/access.proto\x1a weft/documents/v1/document.proto\"\xc8\x01\n\x12PutDocumentRequest\x12<\n\nproject_id\x18\x01 \x01(\tB(\xbaH%r#2!^prj_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12\x19\n\x05title\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xf4\x03\x12>\n\x0c\x63ontent_type\x18\x03 \x01(\x0e\x32\x1e.weft.documents.v1.ContentTypeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x19\n\x04text\x18\x04 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01(\x80\x80@\"D\n\x13PutDocumentResponse\x12-\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1b.weft.documents.v1.Document\"S\n\x12GetDocumentRequest\x12=\n\x0b\x64ocument_id\x18\x01 \x01(\tB(\xbaH%r#2!^doc_[0-7][0-9a-hjkmnp-tv-z]{25}$\"D\n\x13GetDocumentResponse\x12-\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1b.weft.documents.v1.Document\"\x86\x01\n\x13ReadDocumentRequest\x12=\n\x0b\x64ocument_id\x18\x01 \x01(\tB(\xbaH%r#2!^doc_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12\x17\n\x06offset\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x17\n\x06length\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"~\n\x14ReadDocumentResponse\x12-\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1b.weft.documents.v1.Document\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x13\n\x0bnext_offset\x18\x03 \x01(\x03\x12\x14\n\x0ctotal_length\x18\x04 \x01(\x03\"\xad\x01\n\x14ListDocumentsRequest\x12?\n\nproject_id\x18\x01 \x01(\tB+\xbaH(r&2$^(prj_[0-7][0-9a-hjkmnp-tv-z]{25})?$\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\x12\x17\n\x05title\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\"`\n\x15ListDocumentsResponse\x12.\n\tdocuments\x18\x01 \x03(\x0b\x32\x1b.weft.documents.v1.Document\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x8e\x01\n\x16SearchDocumentsRequest\x12<\n\nproject_id\x18\x01 \x01(\tB(\xbaH%r#2!^prj_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12\x19\n\x05query\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xe8\x07\x12\x1b\n\x08max_hits\x18\x03 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00\"E\n\x17SearchDocumentsResponse\x12*\n\x04hits\x18\x01 \x03(\x0b\x32\x1c.weft.documents.v1.SearchHit\"V\n\x15\x44\x65leteDocumentRequest\x12=\n\x0b\x64ocument_id\x18\x01 \x01(\tB(\xbaH%r#2!^doc_[0-7][0-9a-hjkmnp-tv-z]{25}$\"\x18\n\x16\x44\x65leteDocumentResponse2\xec\x07\n\x0f\x44ocumentService\x12\xa8\x01\n\x0bPutDocument\x12%.weft.documents.v1.PutDocumentRequest\x1a&.weft.documents.v1.PutDocumentResponse\"J\xca\xc1\x18\x0f\x64ocuments.write\xd2\xc1\x18\x01\x66\x82\xd3\xe4\x93\x02,\"\'/v1/projects/{project_id}/documents:put:\x01*\x12\x98\x01\n\x0bGetDocument\x12%.weft.documents.v1.GetDocumentRequest\x1a&.weft.documents.v1.GetDocumentResponse\":\xca\xc1\x18\x0e\x64ocuments.read\xd2\xc1\x18\x01g\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/documents/{document_id}\x12\xa0\x01\n\x0cReadDocument\x12&.weft.documents.v1.ReadDocumentRequest\x1a\'.weft.documents.v1.ReadDocumentResponse\"?\xca\xc1\x18\x0e\x64ocuments.read\xd2\xc1\x18\x01g\x82\xd3\xe4\x93\x02\"\x12 /v1/documents/{document_id}:read\x12\x94\x01\n\rListDocuments\x12\'.weft.documents.v1.ListDocumentsRequest\x1a(.weft.documents.v1.ListDocumentsResponse\"0\xca\xc1\x18\x0e\x64ocuments.read\xd2\xc1\x18\x05\x66\xcf\x01\xd0\x01\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/documents\x12\xb3\x01\n\x0fSearchDocuments\x12).weft.documents.v1.SearchDocumentsRequest\x1a*.weft.documents.v1.SearchDocumentsResponse\"I\xca\xc1\x18\x0e\x64ocuments.read\xd2\xc1\x18\x01\x66\x82\xd3\xe4\x93\x02,\x12*/v1/projects/{project_id}/documents:search\x12\xa2\x01\n\x0e\x44\x65leteDocument\x12(.weft.documents.v1.DeleteDocumentRequest\x1a).weft.documents.v1.DeleteDocumentResponse\";\xca\xc1\x18\x0f\x64ocuments.write\xd2\xc1\x18\x01g\x82\xd3\xe4\x93\x02\x1d*\x1b/v1/documents/{document_id}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -67,41 +68,41 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DELETEDOCUMENTREQUEST'].fields_by_name['document_id']._loaded_options = None
   _globals['_DELETEDOCUMENTREQUEST'].fields_by_name['document_id']._serialized_options = b'\272H%r#2!^doc_[0-7][0-9a-hjkmnp-tv-z]{25}$'
   _globals['_DOCUMENTSERVICE'].methods_by_name['PutDocument']._loaded_options = None
-  _globals['_DOCUMENTSERVICE'].methods_by_name['PutDocument']._serialized_options = b'\312\301\030\017documents.write\322\301\030\001f'
+  _globals['_DOCUMENTSERVICE'].methods_by_name['PutDocument']._serialized_options = b'\312\301\030\017documents.write\322\301\030\001f\202\323\344\223\002,\"\'/v1/projects/{project_id}/documents:put:\001*'
   _globals['_DOCUMENTSERVICE'].methods_by_name['GetDocument']._loaded_options = None
-  _globals['_DOCUMENTSERVICE'].methods_by_name['GetDocument']._serialized_options = b'\312\301\030\016documents.read\322\301\030\001g'
+  _globals['_DOCUMENTSERVICE'].methods_by_name['GetDocument']._serialized_options = b'\312\301\030\016documents.read\322\301\030\001g\202\323\344\223\002\035\022\033/v1/documents/{document_id}'
   _globals['_DOCUMENTSERVICE'].methods_by_name['ReadDocument']._loaded_options = None
-  _globals['_DOCUMENTSERVICE'].methods_by_name['ReadDocument']._serialized_options = b'\312\301\030\016documents.read\322\301\030\001g'
+  _globals['_DOCUMENTSERVICE'].methods_by_name['ReadDocument']._serialized_options = b'\312\301\030\016documents.read\322\301\030\001g\202\323\344\223\002\"\022 /v1/documents/{document_id}:read'
   _globals['_DOCUMENTSERVICE'].methods_by_name['ListDocuments']._loaded_options = None
-  _globals['_DOCUMENTSERVICE'].methods_by_name['ListDocuments']._serialized_options = b'\312\301\030\016documents.read\322\301\030\005f\317\001\320\001'
+  _globals['_DOCUMENTSERVICE'].methods_by_name['ListDocuments']._serialized_options = b'\312\301\030\016documents.read\322\301\030\005f\317\001\320\001\202\323\344\223\002\017\022\r/v1/documents'
   _globals['_DOCUMENTSERVICE'].methods_by_name['SearchDocuments']._loaded_options = None
-  _globals['_DOCUMENTSERVICE'].methods_by_name['SearchDocuments']._serialized_options = b'\312\301\030\016documents.read\322\301\030\001f'
+  _globals['_DOCUMENTSERVICE'].methods_by_name['SearchDocuments']._serialized_options = b'\312\301\030\016documents.read\322\301\030\001f\202\323\344\223\002,\022*/v1/projects/{project_id}/documents:search'
   _globals['_DOCUMENTSERVICE'].methods_by_name['DeleteDocument']._loaded_options = None
-  _globals['_DOCUMENTSERVICE'].methods_by_name['DeleteDocument']._serialized_options = b'\312\301\030\017documents.write\322\301\030\001g'
-  _globals['_PUTDOCUMENTREQUEST']._serialized_start=156
-  _globals['_PUTDOCUMENTREQUEST']._serialized_end=356
-  _globals['_PUTDOCUMENTRESPONSE']._serialized_start=358
-  _globals['_PUTDOCUMENTRESPONSE']._serialized_end=426
-  _globals['_GETDOCUMENTREQUEST']._serialized_start=428
-  _globals['_GETDOCUMENTREQUEST']._serialized_end=511
-  _globals['_GETDOCUMENTRESPONSE']._serialized_start=513
-  _globals['_GETDOCUMENTRESPONSE']._serialized_end=581
-  _globals['_READDOCUMENTREQUEST']._serialized_start=584
-  _globals['_READDOCUMENTREQUEST']._serialized_end=718
-  _globals['_READDOCUMENTRESPONSE']._serialized_start=720
-  _globals['_READDOCUMENTRESPONSE']._serialized_end=846
-  _globals['_LISTDOCUMENTSREQUEST']._serialized_start=849
-  _globals['_LISTDOCUMENTSREQUEST']._serialized_end=1022
-  _globals['_LISTDOCUMENTSRESPONSE']._serialized_start=1024
-  _globals['_LISTDOCUMENTSRESPONSE']._serialized_end=1120
-  _globals['_SEARCHDOCUMENTSREQUEST']._serialized_start=1123
-  _globals['_SEARCHDOCUMENTSREQUEST']._serialized_end=1265
-  _globals['_SEARCHDOCUMENTSRESPONSE']._serialized_start=1267
-  _globals['_SEARCHDOCUMENTSRESPONSE']._serialized_end=1336
-  _globals['_DELETEDOCUMENTREQUEST']._serialized_start=1338
-  _globals['_DELETEDOCUMENTREQUEST']._serialized_end=1424
-  _globals['_DELETEDOCUMENTRESPONSE']._serialized_start=1426
-  _globals['_DELETEDOCUMENTRESPONSE']._serialized_end=1450
-  _globals['_DOCUMENTSERVICE']._serialized_start=1453
-  _globals['_DOCUMENTSERVICE']._serialized_end=2221
+  _globals['_DOCUMENTSERVICE'].methods_by_name['DeleteDocument']._serialized_options = b'\312\301\030\017documents.write\322\301\030\001g\202\323\344\223\002\035*\033/v1/documents/{document_id}'
+  _globals['_PUTDOCUMENTREQUEST']._serialized_start=186
+  _globals['_PUTDOCUMENTREQUEST']._serialized_end=386
+  _globals['_PUTDOCUMENTRESPONSE']._serialized_start=388
+  _globals['_PUTDOCUMENTRESPONSE']._serialized_end=456
+  _globals['_GETDOCUMENTREQUEST']._serialized_start=458
+  _globals['_GETDOCUMENTREQUEST']._serialized_end=541
+  _globals['_GETDOCUMENTRESPONSE']._serialized_start=543
+  _globals['_GETDOCUMENTRESPONSE']._serialized_end=611
+  _globals['_READDOCUMENTREQUEST']._serialized_start=614
+  _globals['_READDOCUMENTREQUEST']._serialized_end=748
+  _globals['_READDOCUMENTRESPONSE']._serialized_start=750
+  _globals['_READDOCUMENTRESPONSE']._serialized_end=876
+  _globals['_LISTDOCUMENTSREQUEST']._serialized_start=879
+  _globals['_LISTDOCUMENTSREQUEST']._serialized_end=1052
+  _globals['_LISTDOCUMENTSRESPONSE']._serialized_start=1054
+  _globals['_LISTDOCUMENTSRESPONSE']._serialized_end=1150
+  _globals['_SEARCHDOCUMENTSREQUEST']._serialized_start=1153
+  _globals['_SEARCHDOCUMENTSREQUEST']._serialized_end=1295
+  _globals['_SEARCHDOCUMENTSRESPONSE']._serialized_start=1297
+  _globals['_SEARCHDOCUMENTSRESPONSE']._serialized_end=1366
+  _globals['_DELETEDOCUMENTREQUEST']._serialized_start=1368
+  _globals['_DELETEDOCUMENTREQUEST']._serialized_end=1454
+  _globals['_DELETEDOCUMENTRESPONSE']._serialized_start=1456
+  _globals['_DELETEDOCUMENTRESPONSE']._serialized_end=1480
+  _globals['_DOCUMENTSERVICE']._serialized_start=1483
+  _globals['_DOCUMENTSERVICE']._serialized_end=2487
 # @@protoc_insertion_point(module_scope)

@@ -23,12 +23,13 @@ _sym_db = _symbol_database.Default()
 
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from weft.access.v1 import access_pb2 as weft_dot_access_dot_v1_dot_access__pb2
 from weft.projects.v1 import project_pb2 as weft_dot_projects_dot_v1_dot_project__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&weft/projects/v1/project_service.proto\x12\x10weft.projects.v1\x1a\x1b\x62uf/validate/validate.proto\x1a google/protobuf/field_mask.proto\x1a\x1bweft/access/v1/access.proto\x1a\x1eweft/projects/v1/project.proto\"8\n\x14\x43reateProjectRequest\x12 \n\x0c\x64isplay_name\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\"C\n\x15\x43reateProjectResponse\x12*\n\x07project\x18\x01 \x01(\x0b\x32\x19.weft.projects.v1.Project\"Q\n\x11GetProjectRequest\x12<\n\nproject_id\x18\x01 \x01(\tB(\xbaH%r#2!^prj_[0-7][0-9a-hjkmnp-tv-z]{25}$\"@\n\x12GetProjectResponse\x12*\n\x07project\x18\x01 \x01(\x0b\x32\x19.weft.projects.v1.Project\"R\n\x13ListProjectsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\"\\\n\x14ListProjectsResponse\x12+\n\x08projects\x18\x01 \x03(\x0b\x32\x19.weft.projects.v1.Project\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xa5\x01\n\x14UpdateProjectRequest\x12<\n\nproject_id\x18\x01 \x01(\tB(\xbaH%r#2!^prj_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12\x1e\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12/\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"C\n\x15UpdateProjectResponse\x12*\n\x07project\x18\x01 \x01(\x0b\x32\x19.weft.projects.v1.Project\"c\n\x14\x44\x65leteProjectRequest\x12<\n\nproject_id\x18\x01 \x01(\tB(\xbaH%r#2!^prj_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\"\x17\n\x15\x44\x65leteProjectResponse2\xe9\x04\n\x0eProjectService\x12t\n\rCreateProject\x12&.weft.projects.v1.CreateProjectRequest\x1a\'.weft.projects.v1.CreateProjectResponse\"\x12\xca\xc1\x18\x0eprojects.write\x12o\n\nGetProject\x12#.weft.projects.v1.GetProjectRequest\x1a$.weft.projects.v1.GetProjectResponse\"\x16\xca\xc1\x18\rprojects.read\xd2\xc1\x18\x01\x66\x12x\n\x0cListProjects\x12%.weft.projects.v1.ListProjectsRequest\x1a&.weft.projects.v1.ListProjectsResponse\"\x19\xca\xc1\x18\rprojects.read\xd2\xc1\x18\x04\xcf\x01\xd0\x01\x12y\n\rUpdateProject\x12&.weft.projects.v1.UpdateProjectRequest\x1a\'.weft.projects.v1.UpdateProjectResponse\"\x17\xca\xc1\x18\x0eprojects.write\xd2\xc1\x18\x01\x66\x12{\n\rDeleteProject\x12&.weft.projects.v1.DeleteProjectRequest\x1a\'.weft.projects.v1.DeleteProjectResponse\"\x19\xca\xc1\x18\x0eprojects.write\xd2\xc1\x18\x03\x66\xd2\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&weft/projects/v1/project_service.proto\x12\x10weft.projects.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1bweft/access/v1/access.proto\x1a\x1eweft/projects/v1/project.proto\"8\n\x14\x43reateProjectRequest\x12 \n\x0c\x64isplay_name\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\"C\n\x15\x43reateProjectResponse\x12*\n\x07project\x18\x01 \x01(\x0b\x32\x19.weft.projects.v1.Project\"Q\n\x11GetProjectRequest\x12<\n\nproject_id\x18\x01 \x01(\tB(\xbaH%r#2!^prj_[0-7][0-9a-hjkmnp-tv-z]{25}$\"@\n\x12GetProjectResponse\x12*\n\x07project\x18\x01 \x01(\x0b\x32\x19.weft.projects.v1.Project\"R\n\x13ListProjectsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\"\\\n\x14ListProjectsResponse\x12+\n\x08projects\x18\x01 \x03(\x0b\x32\x19.weft.projects.v1.Project\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xa5\x01\n\x14UpdateProjectRequest\x12<\n\nproject_id\x18\x01 \x01(\tB(\xbaH%r#2!^prj_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12\x1e\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12/\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"C\n\x15UpdateProjectResponse\x12*\n\x07project\x18\x01 \x01(\x0b\x32\x19.weft.projects.v1.Project\"c\n\x14\x44\x65leteProjectRequest\x12<\n\nproject_id\x18\x01 \x01(\tB(\xbaH%r#2!^prj_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\"\x17\n\x15\x44\x65leteProjectResponse2\xff\x05\n\x0eProjectService\x12\x8b\x01\n\rCreateProject\x12&.weft.projects.v1.CreateProjectRequest\x1a\'.weft.projects.v1.CreateProjectResponse\")\xca\xc1\x18\x0eprojects.write\x82\xd3\xe4\x93\x02\x11\"\x0c/v1/projects:\x01*\x12\x90\x01\n\nGetProject\x12#.weft.projects.v1.GetProjectRequest\x1a$.weft.projects.v1.GetProjectResponse\"7\xca\xc1\x18\rprojects.read\xd2\xc1\x18\x01\x66\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/projects/{project_id}\x12\x8c\x01\n\x0cListProjects\x12%.weft.projects.v1.ListProjectsRequest\x1a&.weft.projects.v1.ListProjectsResponse\"-\xca\xc1\x18\rprojects.read\xd2\xc1\x18\x04\xcf\x01\xd0\x01\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/projects\x12\x9d\x01\n\rUpdateProject\x12&.weft.projects.v1.UpdateProjectRequest\x1a\'.weft.projects.v1.UpdateProjectResponse\";\xca\xc1\x18\x0eprojects.write\xd2\xc1\x18\x01\x66\x82\xd3\xe4\x93\x02\x1e\x32\x19/v1/projects/{project_id}:\x01*\x12\x9c\x01\n\rDeleteProject\x12&.weft.projects.v1.DeleteProjectRequest\x1a\'.weft.projects.v1.DeleteProjectResponse\":\xca\xc1\x18\x0eprojects.write\xd2\xc1\x18\x03\x66\xd2\x01\x82\xd3\xe4\x93\x02\x1b*\x19/v1/projects/{project_id}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -50,35 +51,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DELETEPROJECTREQUEST'].fields_by_name['project_id']._loaded_options = None
   _globals['_DELETEPROJECTREQUEST'].fields_by_name['project_id']._serialized_options = b'\272H%r#2!^prj_[0-7][0-9a-hjkmnp-tv-z]{25}$'
   _globals['_PROJECTSERVICE'].methods_by_name['CreateProject']._loaded_options = None
-  _globals['_PROJECTSERVICE'].methods_by_name['CreateProject']._serialized_options = b'\312\301\030\016projects.write'
+  _globals['_PROJECTSERVICE'].methods_by_name['CreateProject']._serialized_options = b'\312\301\030\016projects.write\202\323\344\223\002\021\"\014/v1/projects:\001*'
   _globals['_PROJECTSERVICE'].methods_by_name['GetProject']._loaded_options = None
-  _globals['_PROJECTSERVICE'].methods_by_name['GetProject']._serialized_options = b'\312\301\030\rprojects.read\322\301\030\001f'
+  _globals['_PROJECTSERVICE'].methods_by_name['GetProject']._serialized_options = b'\312\301\030\rprojects.read\322\301\030\001f\202\323\344\223\002\033\022\031/v1/projects/{project_id}'
   _globals['_PROJECTSERVICE'].methods_by_name['ListProjects']._loaded_options = None
-  _globals['_PROJECTSERVICE'].methods_by_name['ListProjects']._serialized_options = b'\312\301\030\rprojects.read\322\301\030\004\317\001\320\001'
+  _globals['_PROJECTSERVICE'].methods_by_name['ListProjects']._serialized_options = b'\312\301\030\rprojects.read\322\301\030\004\317\001\320\001\202\323\344\223\002\016\022\014/v1/projects'
   _globals['_PROJECTSERVICE'].methods_by_name['UpdateProject']._loaded_options = None
-  _globals['_PROJECTSERVICE'].methods_by_name['UpdateProject']._serialized_options = b'\312\301\030\016projects.write\322\301\030\001f'
+  _globals['_PROJECTSERVICE'].methods_by_name['UpdateProject']._serialized_options = b'\312\301\030\016projects.write\322\301\030\001f\202\323\344\223\002\0362\031/v1/projects/{project_id}:\001*'
   _globals['_PROJECTSERVICE'].methods_by_name['DeleteProject']._loaded_options = None
-  _globals['_PROJECTSERVICE'].methods_by_name['DeleteProject']._serialized_options = b'\312\301\030\016projects.write\322\301\030\003f\322\001'
-  _globals['_CREATEPROJECTREQUEST']._serialized_start=184
-  _globals['_CREATEPROJECTREQUEST']._serialized_end=240
-  _globals['_CREATEPROJECTRESPONSE']._serialized_start=242
-  _globals['_CREATEPROJECTRESPONSE']._serialized_end=309
-  _globals['_GETPROJECTREQUEST']._serialized_start=311
-  _globals['_GETPROJECTREQUEST']._serialized_end=392
-  _globals['_GETPROJECTRESPONSE']._serialized_start=394
-  _globals['_GETPROJECTRESPONSE']._serialized_end=458
-  _globals['_LISTPROJECTSREQUEST']._serialized_start=460
-  _globals['_LISTPROJECTSREQUEST']._serialized_end=542
-  _globals['_LISTPROJECTSRESPONSE']._serialized_start=544
-  _globals['_LISTPROJECTSRESPONSE']._serialized_end=636
-  _globals['_UPDATEPROJECTREQUEST']._serialized_start=639
-  _globals['_UPDATEPROJECTREQUEST']._serialized_end=804
-  _globals['_UPDATEPROJECTRESPONSE']._serialized_start=806
-  _globals['_UPDATEPROJECTRESPONSE']._serialized_end=873
-  _globals['_DELETEPROJECTREQUEST']._serialized_start=875
-  _globals['_DELETEPROJECTREQUEST']._serialized_end=974
-  _globals['_DELETEPROJECTRESPONSE']._serialized_start=976
-  _globals['_DELETEPROJECTRESPONSE']._serialized_end=999
-  _globals['_PROJECTSERVICE']._serialized_start=1002
-  _globals['_PROJECTSERVICE']._serialized_end=1619
+  _globals['_PROJECTSERVICE'].methods_by_name['DeleteProject']._serialized_options = b'\312\301\030\016projects.write\322\301\030\003f\322\001\202\323\344\223\002\033*\031/v1/projects/{project_id}'
+  _globals['_CREATEPROJECTREQUEST']._serialized_start=214
+  _globals['_CREATEPROJECTREQUEST']._serialized_end=270
+  _globals['_CREATEPROJECTRESPONSE']._serialized_start=272
+  _globals['_CREATEPROJECTRESPONSE']._serialized_end=339
+  _globals['_GETPROJECTREQUEST']._serialized_start=341
+  _globals['_GETPROJECTREQUEST']._serialized_end=422
+  _globals['_GETPROJECTRESPONSE']._serialized_start=424
+  _globals['_GETPROJECTRESPONSE']._serialized_end=488
+  _globals['_LISTPROJECTSREQUEST']._serialized_start=490
+  _globals['_LISTPROJECTSREQUEST']._serialized_end=572
+  _globals['_LISTPROJECTSRESPONSE']._serialized_start=574
+  _globals['_LISTPROJECTSRESPONSE']._serialized_end=666
+  _globals['_UPDATEPROJECTREQUEST']._serialized_start=669
+  _globals['_UPDATEPROJECTREQUEST']._serialized_end=834
+  _globals['_UPDATEPROJECTRESPONSE']._serialized_start=836
+  _globals['_UPDATEPROJECTRESPONSE']._serialized_end=903
+  _globals['_DELETEPROJECTREQUEST']._serialized_start=905
+  _globals['_DELETEPROJECTREQUEST']._serialized_end=1004
+  _globals['_DELETEPROJECTRESPONSE']._serialized_start=1006
+  _globals['_DELETEPROJECTRESPONSE']._serialized_end=1029
+  _globals['_PROJECTSERVICE']._serialized_start=1032
+  _globals['_PROJECTSERVICE']._serialized_end=1799
 # @@protoc_insertion_point(module_scope)

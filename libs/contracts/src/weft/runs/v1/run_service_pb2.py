@@ -23,12 +23,13 @@ _sym_db = _symbol_database.Default()
 
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from weft.access.v1 import access_pb2 as weft_dot_access_dot_v1_dot_access__pb2
 from weft.runs.v1 import run_pb2 as weft_dot_runs_dot_v1_dot_run__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eweft/runs/v1/run_service.proto\x12\x0cweft.runs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bweft/access/v1/access.proto\x1a\x16weft/runs/v1/run.proto\"I\n\rGetRunRequest\x12\x38\n\x06run_id\x18\x01 \x01(\tB(\xbaH%r#2!^run_[0-7][0-9a-hjkmnp-tv-z]{25}$\"0\n\x0eGetRunResponse\x12\x1e\n\x03run\x18\x01 \x01(\x0b\x32\x11.weft.runs.v1.Run\"\x8a\x02\n\x0fListRunsRequest\x12>\n\tthread_id\x18\x01 \x01(\tB+\xbaH(r&2$^(thr_[0-7][0-9a-hjkmnp-tv-z]{25})?$\x12=\n\x08\x61gent_id\x18\x02 \x01(\tB+\xbaH(r&2$^(agt_[0-7][0-9a-hjkmnp-tv-z]{25})?$\x12;\n\x06states\x18\x03 \x03(\x0e\x32\x16.weft.runs.v1.RunStateB\x13\xbaH\x10\x92\x01\r\x10\x08\x18\x01\"\x07\x82\x01\x04\x10\x01 \x00\x12\x1d\n\tpage_size\x18\x04 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\"L\n\x10ListRunsResponse\x12\x1f\n\x04runs\x18\x01 \x03(\x0b\x32\x11.weft.runs.v1.Run\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x84\x01\n\x0eWaitRunRequest\x12\x38\n\x06run_id\x18\x01 \x01(\tB(\xbaH%r#2!^run_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12\x38\n\x07timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x0c\xbaH\t\xaa\x01\x06\"\x02\x08<2\x00\"1\n\x0fWaitRunResponse\x12\x1e\n\x03run\x18\x01 \x01(\x0b\x32\x11.weft.runs.v1.Run\"\xb8\x01\n\x10\x43\x61ncelRunRequest\x12:\n\x06run_id\x18\x01 \x01(\tB(\xbaH%r#2!^run_[0-7][0-9a-hjkmnp-tv-z]{25}$H\x00\x12 \n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01H\x00\x12\x35\n\x04wait\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationB\x0c\xbaH\t\xaa\x01\x06\"\x02\x08\x05\x32\x00\x42\x0f\n\x06target\x12\x05\xbaH\x02\x08\x01\"I\n\x11\x43\x61ncelRunResponse\x12\x1e\n\x03run\x18\x01 \x01(\x0b\x32\x11.weft.runs.v1.Run\x12\x14\n\x0cis_tombstone\x18\x02 \x01(\x08\x32\x86\x03\n\nRunService\x12W\n\x06GetRun\x12\x1b.weft.runs.v1.GetRunRequest\x1a\x1c.weft.runs.v1.GetRunResponse\"\x12\xca\xc1\x18\truns.read\xd2\xc1\x18\x01j\x12`\n\x08ListRuns\x12\x1d.weft.runs.v1.ListRunsRequest\x1a\x1e.weft.runs.v1.ListRunsResponse\"\x15\xca\xc1\x18\truns.read\xd2\xc1\x18\x04\xcf\x01\xd0\x01\x12Z\n\x07WaitRun\x12\x1c.weft.runs.v1.WaitRunRequest\x1a\x1d.weft.runs.v1.WaitRunResponse\"\x12\xca\xc1\x18\truns.read\xd2\xc1\x18\x01j\x12\x61\n\tCancelRun\x12\x1e.weft.runs.v1.CancelRunRequest\x1a\x1f.weft.runs.v1.CancelRunResponse\"\x13\xca\xc1\x18\nruns.write\xd2\xc1\x18\x01jb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eweft/runs/v1/run_service.proto\x12\x0cweft.runs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bweft/access/v1/access.proto\x1a\x16weft/runs/v1/run.proto\"I\n\rGetRunRequest\x12\x38\n\x06run_id\x18\x01 \x01(\tB(\xbaH%r#2!^run_[0-7][0-9a-hjkmnp-tv-z]{25}$\"0\n\x0eGetRunResponse\x12\x1e\n\x03run\x18\x01 \x01(\x0b\x32\x11.weft.runs.v1.Run\"\x8a\x02\n\x0fListRunsRequest\x12>\n\tthread_id\x18\x01 \x01(\tB+\xbaH(r&2$^(thr_[0-7][0-9a-hjkmnp-tv-z]{25})?$\x12=\n\x08\x61gent_id\x18\x02 \x01(\tB+\xbaH(r&2$^(agt_[0-7][0-9a-hjkmnp-tv-z]{25})?$\x12;\n\x06states\x18\x03 \x03(\x0e\x32\x16.weft.runs.v1.RunStateB\x13\xbaH\x10\x92\x01\r\x10\x08\x18\x01\"\x07\x82\x01\x04\x10\x01 \x00\x12\x1d\n\tpage_size\x18\x04 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\"L\n\x10ListRunsResponse\x12\x1f\n\x04runs\x18\x01 \x03(\x0b\x32\x11.weft.runs.v1.Run\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x84\x01\n\x0eWaitRunRequest\x12\x38\n\x06run_id\x18\x01 \x01(\tB(\xbaH%r#2!^run_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12\x38\n\x07timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x0c\xbaH\t\xaa\x01\x06\"\x02\x08<2\x00\"1\n\x0fWaitRunResponse\x12\x1e\n\x03run\x18\x01 \x01(\x0b\x32\x11.weft.runs.v1.Run\"\xb8\x01\n\x10\x43\x61ncelRunRequest\x12:\n\x06run_id\x18\x01 \x01(\tB(\xbaH%r#2!^run_[0-7][0-9a-hjkmnp-tv-z]{25}$H\x00\x12 \n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01H\x00\x12\x35\n\x04wait\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationB\x0c\xbaH\t\xaa\x01\x06\"\x02\x08\x05\x32\x00\x42\x0f\n\x06target\x12\x05\xbaH\x02\x08\x01\"I\n\x11\x43\x61ncelRunResponse\x12\x1e\n\x03run\x18\x01 \x01(\x0b\x32\x11.weft.runs.v1.Run\x12\x14\n\x0cis_tombstone\x18\x02 \x01(\x08\x32\x87\x04\n\nRunService\x12p\n\x06GetRun\x12\x1b.weft.runs.v1.GetRunRequest\x1a\x1c.weft.runs.v1.GetRunResponse\"+\xca\xc1\x18\truns.read\xd2\xc1\x18\x01j\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/runs/{run_id}\x12p\n\x08ListRuns\x12\x1d.weft.runs.v1.ListRunsRequest\x1a\x1e.weft.runs.v1.ListRunsResponse\"%\xca\xc1\x18\truns.read\xd2\xc1\x18\x04\xcf\x01\xd0\x01\x82\xd3\xe4\x93\x02\n\x12\x08/v1/runs\x12x\n\x07WaitRun\x12\x1c.weft.runs.v1.WaitRunRequest\x1a\x1d.weft.runs.v1.WaitRunResponse\"0\xca\xc1\x18\truns.read\xd2\xc1\x18\x01j\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/runs/{run_id}:wait\x12\x9a\x01\n\tCancelRun\x12\x1e.weft.runs.v1.CancelRunRequest\x1a\x1f.weft.runs.v1.CancelRunResponse\"L\xca\xc1\x18\nruns.write\xd2\xc1\x18\x01j\x82\xd3\xe4\x93\x02\x33\"\x18/v1/runs/{run_id}:cancel:\x01*Z\x14\"\x0f/v1/runs:cancel:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -60,29 +61,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CANCELRUNREQUEST'].fields_by_name['wait']._loaded_options = None
   _globals['_CANCELRUNREQUEST'].fields_by_name['wait']._serialized_options = b'\272H\t\252\001\006\"\002\010\0052\000'
   _globals['_RUNSERVICE'].methods_by_name['GetRun']._loaded_options = None
-  _globals['_RUNSERVICE'].methods_by_name['GetRun']._serialized_options = b'\312\301\030\truns.read\322\301\030\001j'
+  _globals['_RUNSERVICE'].methods_by_name['GetRun']._serialized_options = b'\312\301\030\truns.read\322\301\030\001j\202\323\344\223\002\023\022\021/v1/runs/{run_id}'
   _globals['_RUNSERVICE'].methods_by_name['ListRuns']._loaded_options = None
-  _globals['_RUNSERVICE'].methods_by_name['ListRuns']._serialized_options = b'\312\301\030\truns.read\322\301\030\004\317\001\320\001'
+  _globals['_RUNSERVICE'].methods_by_name['ListRuns']._serialized_options = b'\312\301\030\truns.read\322\301\030\004\317\001\320\001\202\323\344\223\002\n\022\010/v1/runs'
   _globals['_RUNSERVICE'].methods_by_name['WaitRun']._loaded_options = None
-  _globals['_RUNSERVICE'].methods_by_name['WaitRun']._serialized_options = b'\312\301\030\truns.read\322\301\030\001j'
+  _globals['_RUNSERVICE'].methods_by_name['WaitRun']._serialized_options = b'\312\301\030\truns.read\322\301\030\001j\202\323\344\223\002\030\022\026/v1/runs/{run_id}:wait'
   _globals['_RUNSERVICE'].methods_by_name['CancelRun']._loaded_options = None
-  _globals['_RUNSERVICE'].methods_by_name['CancelRun']._serialized_options = b'\312\301\030\nruns.write\322\301\030\001j'
-  _globals['_GETRUNREQUEST']._serialized_start=162
-  _globals['_GETRUNREQUEST']._serialized_end=235
-  _globals['_GETRUNRESPONSE']._serialized_start=237
-  _globals['_GETRUNRESPONSE']._serialized_end=285
-  _globals['_LISTRUNSREQUEST']._serialized_start=288
-  _globals['_LISTRUNSREQUEST']._serialized_end=554
-  _globals['_LISTRUNSRESPONSE']._serialized_start=556
-  _globals['_LISTRUNSRESPONSE']._serialized_end=632
-  _globals['_WAITRUNREQUEST']._serialized_start=635
-  _globals['_WAITRUNREQUEST']._serialized_end=767
-  _globals['_WAITRUNRESPONSE']._serialized_start=769
-  _globals['_WAITRUNRESPONSE']._serialized_end=818
-  _globals['_CANCELRUNREQUEST']._serialized_start=821
-  _globals['_CANCELRUNREQUEST']._serialized_end=1005
-  _globals['_CANCELRUNRESPONSE']._serialized_start=1007
-  _globals['_CANCELRUNRESPONSE']._serialized_end=1080
-  _globals['_RUNSERVICE']._serialized_start=1083
-  _globals['_RUNSERVICE']._serialized_end=1473
+  _globals['_RUNSERVICE'].methods_by_name['CancelRun']._serialized_options = b'\312\301\030\nruns.write\322\301\030\001j\202\323\344\223\0023\"\030/v1/runs/{run_id}:cancel:\001*Z\024\"\017/v1/runs:cancel:\001*'
+  _globals['_GETRUNREQUEST']._serialized_start=192
+  _globals['_GETRUNREQUEST']._serialized_end=265
+  _globals['_GETRUNRESPONSE']._serialized_start=267
+  _globals['_GETRUNRESPONSE']._serialized_end=315
+  _globals['_LISTRUNSREQUEST']._serialized_start=318
+  _globals['_LISTRUNSREQUEST']._serialized_end=584
+  _globals['_LISTRUNSRESPONSE']._serialized_start=586
+  _globals['_LISTRUNSRESPONSE']._serialized_end=662
+  _globals['_WAITRUNREQUEST']._serialized_start=665
+  _globals['_WAITRUNREQUEST']._serialized_end=797
+  _globals['_WAITRUNRESPONSE']._serialized_start=799
+  _globals['_WAITRUNRESPONSE']._serialized_end=848
+  _globals['_CANCELRUNREQUEST']._serialized_start=851
+  _globals['_CANCELRUNREQUEST']._serialized_end=1035
+  _globals['_CANCELRUNRESPONSE']._serialized_start=1037
+  _globals['_CANCELRUNRESPONSE']._serialized_end=1110
+  _globals['_RUNSERVICE']._serialized_start=1113
+  _globals['_RUNSERVICE']._serialized_end=1632
 # @@protoc_insertion_point(module_scope)

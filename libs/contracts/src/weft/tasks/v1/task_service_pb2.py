@@ -23,12 +23,13 @@ _sym_db = _symbol_database.Default()
 
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from weft.access.v1 import access_pb2 as weft_dot_access_dot_v1_dot_access__pb2
 from weft.tasks.v1 import task_pb2 as weft_dot_tasks_dot_v1_dot_task__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n weft/tasks/v1/task_service.proto\x12\rweft.tasks.v1\x1a\x1b\x62uf/validate/validate.proto\x1a google/protobuf/field_mask.proto\x1a\x1bweft/access/v1/access.proto\x1a\x18weft/tasks/v1/task.proto\"\xaa\x01\n\x11\x43reateTaskRequest\x12<\n\nproject_id\x18\x01 \x01(\tB(\xbaH%r#2!^prj_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12\x19\n\x05title\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xf4\x03\x12\x1e\n\x0b\x64\x65scription\x18\x03 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x04\x12\x1c\n\nrequest_id\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"7\n\x12\x43reateTaskResponse\x12!\n\x04task\x18\x01 \x01(\x0b\x32\x13.weft.tasks.v1.Task\"K\n\x0eGetTaskRequest\x12\x39\n\x07task_id\x18\x01 \x01(\tB(\xbaH%r#2!^tsk_[0-7][0-9a-hjkmnp-tv-z]{25}$\"4\n\x0fGetTaskResponse\x12!\n\x04task\x18\x01 \x01(\x0b\x32\x13.weft.tasks.v1.Task\"\xc4\x01\n\x10ListTasksRequest\x12?\n\nproject_id\x18\x01 \x01(\tB+\xbaH(r&2$^(prj_[0-7][0-9a-hjkmnp-tv-z]{25})?$\x12\x32\n\x05state\x18\x02 \x01(\x0e\x32\x19.weft.tasks.v1.Task.StateB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1d\n\tpage_size\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\"P\n\x11ListTasksResponse\x12\"\n\x05tasks\x18\x01 \x03(\x0b\x32\x13.weft.tasks.v1.Task\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xec\x01\n\x11UpdateTaskRequest\x12\x39\n\x07task_id\x18\x01 \x01(\tB(\xbaH%r#2!^tsk_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12\x17\n\x05title\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\x12\x1e\n\x0b\x64\x65scription\x18\x03 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x04\x12\x32\n\x05state\x18\x04 \x01(\x0e\x32\x19.weft.tasks.v1.Task.StateB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12/\n\x0bupdate_mask\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"7\n\x12UpdateTaskResponse\x12!\n\x04task\x18\x01 \x01(\x0b\x32\x13.weft.tasks.v1.Task\"N\n\x11\x44\x65leteTaskRequest\x12\x39\n\x07task_id\x18\x01 \x01(\tB(\xbaH%r#2!^tsk_[0-7][0-9a-hjkmnp-tv-z]{25}$\"\x14\n\x12\x44\x65leteTaskResponse2\x92\x04\n\x0bTaskService\x12i\n\nCreateTask\x12 .weft.tasks.v1.CreateTaskRequest\x1a!.weft.tasks.v1.CreateTaskResponse\"\x16\xca\xc1\x18\x0btasks.write\xd2\xc1\x18\x03\x66\xc8\x01\x12]\n\x07GetTask\x12\x1d.weft.tasks.v1.GetTaskRequest\x1a\x1e.weft.tasks.v1.GetTaskResponse\"\x13\xca\xc1\x18\ntasks.read\xd2\xc1\x18\x01h\x12g\n\tListTasks\x12\x1f.weft.tasks.v1.ListTasksRequest\x1a .weft.tasks.v1.ListTasksResponse\"\x17\xca\xc1\x18\ntasks.read\xd2\xc1\x18\x05\x66\xcf\x01\xd0\x01\x12g\n\nUpdateTask\x12 .weft.tasks.v1.UpdateTaskRequest\x1a!.weft.tasks.v1.UpdateTaskResponse\"\x14\xca\xc1\x18\x0btasks.write\xd2\xc1\x18\x01h\x12g\n\nDeleteTask\x12 .weft.tasks.v1.DeleteTaskRequest\x1a!.weft.tasks.v1.DeleteTaskResponse\"\x14\xca\xc1\x18\x0btasks.write\xd2\xc1\x18\x01hb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n weft/tasks/v1/task_service.proto\x12\rweft.tasks.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1bweft/access/v1/access.proto\x1a\x18weft/tasks/v1/task.proto\"\xaa\x01\n\x11\x43reateTaskRequest\x12<\n\nproject_id\x18\x01 \x01(\tB(\xbaH%r#2!^prj_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12\x19\n\x05title\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xf4\x03\x12\x1e\n\x0b\x64\x65scription\x18\x03 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x04\x12\x1c\n\nrequest_id\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"7\n\x12\x43reateTaskResponse\x12!\n\x04task\x18\x01 \x01(\x0b\x32\x13.weft.tasks.v1.Task\"K\n\x0eGetTaskRequest\x12\x39\n\x07task_id\x18\x01 \x01(\tB(\xbaH%r#2!^tsk_[0-7][0-9a-hjkmnp-tv-z]{25}$\"4\n\x0fGetTaskResponse\x12!\n\x04task\x18\x01 \x01(\x0b\x32\x13.weft.tasks.v1.Task\"\xc4\x01\n\x10ListTasksRequest\x12?\n\nproject_id\x18\x01 \x01(\tB+\xbaH(r&2$^(prj_[0-7][0-9a-hjkmnp-tv-z]{25})?$\x12\x32\n\x05state\x18\x02 \x01(\x0e\x32\x19.weft.tasks.v1.Task.StateB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1d\n\tpage_size\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\"P\n\x11ListTasksResponse\x12\"\n\x05tasks\x18\x01 \x03(\x0b\x32\x13.weft.tasks.v1.Task\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xec\x01\n\x11UpdateTaskRequest\x12\x39\n\x07task_id\x18\x01 \x01(\tB(\xbaH%r#2!^tsk_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12\x17\n\x05title\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\x12\x1e\n\x0b\x64\x65scription\x18\x03 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x04\x12\x32\n\x05state\x18\x04 \x01(\x0e\x32\x19.weft.tasks.v1.Task.StateB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12/\n\x0bupdate_mask\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"7\n\x12UpdateTaskResponse\x12!\n\x04task\x18\x01 \x01(\x0b\x32\x13.weft.tasks.v1.Task\"N\n\x11\x44\x65leteTaskRequest\x12\x39\n\x07task_id\x18\x01 \x01(\tB(\xbaH%r#2!^tsk_[0-7][0-9a-hjkmnp-tv-z]{25}$\"\x14\n\x12\x44\x65leteTaskResponse2\xa4\x05\n\x0bTaskService\x12\x93\x01\n\nCreateTask\x12 .weft.tasks.v1.CreateTaskRequest\x1a!.weft.tasks.v1.CreateTaskResponse\"@\xca\xc1\x18\x0btasks.write\xd2\xc1\x18\x03\x66\xc8\x01\x82\xd3\xe4\x93\x02$\"\x1f/v1/projects/{project_id}/tasks:\x01*\x12x\n\x07GetTask\x12\x1d.weft.tasks.v1.GetTaskRequest\x1a\x1e.weft.tasks.v1.GetTaskResponse\".\xca\xc1\x18\ntasks.read\xd2\xc1\x18\x01h\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/tasks/{task_id}\x12x\n\tListTasks\x12\x1f.weft.tasks.v1.ListTasksRequest\x1a .weft.tasks.v1.ListTasksResponse\"(\xca\xc1\x18\ntasks.read\xd2\xc1\x18\x05\x66\xcf\x01\xd0\x01\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/tasks\x12\x85\x01\n\nUpdateTask\x12 .weft.tasks.v1.UpdateTaskRequest\x1a!.weft.tasks.v1.UpdateTaskResponse\"2\xca\xc1\x18\x0btasks.write\xd2\xc1\x18\x01h\x82\xd3\xe4\x93\x02\x18\x32\x13/v1/tasks/{task_id}:\x01*\x12\x82\x01\n\nDeleteTask\x12 .weft.tasks.v1.DeleteTaskRequest\x1a!.weft.tasks.v1.DeleteTaskResponse\"/\xca\xc1\x18\x0btasks.write\xd2\xc1\x18\x01h\x82\xd3\xe4\x93\x02\x15*\x13/v1/tasks/{task_id}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -64,35 +65,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DELETETASKREQUEST'].fields_by_name['task_id']._loaded_options = None
   _globals['_DELETETASKREQUEST'].fields_by_name['task_id']._serialized_options = b'\272H%r#2!^tsk_[0-7][0-9a-hjkmnp-tv-z]{25}$'
   _globals['_TASKSERVICE'].methods_by_name['CreateTask']._loaded_options = None
-  _globals['_TASKSERVICE'].methods_by_name['CreateTask']._serialized_options = b'\312\301\030\013tasks.write\322\301\030\003f\310\001'
+  _globals['_TASKSERVICE'].methods_by_name['CreateTask']._serialized_options = b'\312\301\030\013tasks.write\322\301\030\003f\310\001\202\323\344\223\002$\"\037/v1/projects/{project_id}/tasks:\001*'
   _globals['_TASKSERVICE'].methods_by_name['GetTask']._loaded_options = None
-  _globals['_TASKSERVICE'].methods_by_name['GetTask']._serialized_options = b'\312\301\030\ntasks.read\322\301\030\001h'
+  _globals['_TASKSERVICE'].methods_by_name['GetTask']._serialized_options = b'\312\301\030\ntasks.read\322\301\030\001h\202\323\344\223\002\025\022\023/v1/tasks/{task_id}'
   _globals['_TASKSERVICE'].methods_by_name['ListTasks']._loaded_options = None
-  _globals['_TASKSERVICE'].methods_by_name['ListTasks']._serialized_options = b'\312\301\030\ntasks.read\322\301\030\005f\317\001\320\001'
+  _globals['_TASKSERVICE'].methods_by_name['ListTasks']._serialized_options = b'\312\301\030\ntasks.read\322\301\030\005f\317\001\320\001\202\323\344\223\002\013\022\t/v1/tasks'
   _globals['_TASKSERVICE'].methods_by_name['UpdateTask']._loaded_options = None
-  _globals['_TASKSERVICE'].methods_by_name['UpdateTask']._serialized_options = b'\312\301\030\013tasks.write\322\301\030\001h'
+  _globals['_TASKSERVICE'].methods_by_name['UpdateTask']._serialized_options = b'\312\301\030\013tasks.write\322\301\030\001h\202\323\344\223\002\0302\023/v1/tasks/{task_id}:\001*'
   _globals['_TASKSERVICE'].methods_by_name['DeleteTask']._loaded_options = None
-  _globals['_TASKSERVICE'].methods_by_name['DeleteTask']._serialized_options = b'\312\301\030\013tasks.write\322\301\030\001h'
-  _globals['_CREATETASKREQUEST']._serialized_start=170
-  _globals['_CREATETASKREQUEST']._serialized_end=340
-  _globals['_CREATETASKRESPONSE']._serialized_start=342
-  _globals['_CREATETASKRESPONSE']._serialized_end=397
-  _globals['_GETTASKREQUEST']._serialized_start=399
-  _globals['_GETTASKREQUEST']._serialized_end=474
-  _globals['_GETTASKRESPONSE']._serialized_start=476
-  _globals['_GETTASKRESPONSE']._serialized_end=528
-  _globals['_LISTTASKSREQUEST']._serialized_start=531
-  _globals['_LISTTASKSREQUEST']._serialized_end=727
-  _globals['_LISTTASKSRESPONSE']._serialized_start=729
-  _globals['_LISTTASKSRESPONSE']._serialized_end=809
-  _globals['_UPDATETASKREQUEST']._serialized_start=812
-  _globals['_UPDATETASKREQUEST']._serialized_end=1048
-  _globals['_UPDATETASKRESPONSE']._serialized_start=1050
-  _globals['_UPDATETASKRESPONSE']._serialized_end=1105
-  _globals['_DELETETASKREQUEST']._serialized_start=1107
-  _globals['_DELETETASKREQUEST']._serialized_end=1185
-  _globals['_DELETETASKRESPONSE']._serialized_start=1187
-  _globals['_DELETETASKRESPONSE']._serialized_end=1207
-  _globals['_TASKSERVICE']._serialized_start=1210
-  _globals['_TASKSERVICE']._serialized_end=1740
+  _globals['_TASKSERVICE'].methods_by_name['DeleteTask']._serialized_options = b'\312\301\030\013tasks.write\322\301\030\001h\202\323\344\223\002\025*\023/v1/tasks/{task_id}'
+  _globals['_CREATETASKREQUEST']._serialized_start=200
+  _globals['_CREATETASKREQUEST']._serialized_end=370
+  _globals['_CREATETASKRESPONSE']._serialized_start=372
+  _globals['_CREATETASKRESPONSE']._serialized_end=427
+  _globals['_GETTASKREQUEST']._serialized_start=429
+  _globals['_GETTASKREQUEST']._serialized_end=504
+  _globals['_GETTASKRESPONSE']._serialized_start=506
+  _globals['_GETTASKRESPONSE']._serialized_end=558
+  _globals['_LISTTASKSREQUEST']._serialized_start=561
+  _globals['_LISTTASKSREQUEST']._serialized_end=757
+  _globals['_LISTTASKSRESPONSE']._serialized_start=759
+  _globals['_LISTTASKSRESPONSE']._serialized_end=839
+  _globals['_UPDATETASKREQUEST']._serialized_start=842
+  _globals['_UPDATETASKREQUEST']._serialized_end=1078
+  _globals['_UPDATETASKRESPONSE']._serialized_start=1080
+  _globals['_UPDATETASKRESPONSE']._serialized_end=1135
+  _globals['_DELETETASKREQUEST']._serialized_start=1137
+  _globals['_DELETETASKREQUEST']._serialized_end=1215
+  _globals['_DELETETASKRESPONSE']._serialized_start=1217
+  _globals['_DELETETASKRESPONSE']._serialized_end=1237
+  _globals['_TASKSERVICE']._serialized_start=1240
+  _globals['_TASKSERVICE']._serialized_end=1916
 # @@protoc_insertion_point(module_scope)

@@ -23,13 +23,14 @@ _sym_db = _symbol_database.Default()
 
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from weft.access.v1 import access_pb2 as weft_dot_access_dot_v1_dot_access__pb2
 from weft.tenants.v1 import tenant_pb2 as weft_dot_tenants_dot_v1_dot_tenant__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$weft/tenants/v1/tenant_service.proto\x12\x0fweft.tenants.v1\x1a\x1b\x62uf/validate/validate.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bweft/access/v1/access.proto\x1a\x1cweft/tenants/v1/tenant.proto\"f\n\x13\x43reateTenantRequest\x12 \n\x0c\x64isplay_name\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12-\n\x06limits\x18\x02 \x01(\x0b\x32\x1d.weft.tenants.v1.TenantLimits\"?\n\x14\x43reateTenantResponse\x12\'\n\x06tenant\x18\x01 \x01(\x0b\x32\x17.weft.tenants.v1.Tenant\"O\n\x10GetTenantRequest\x12;\n\ttenant_id\x18\x01 \x01(\tB(\xbaH%r#2!^ten_[0-7][0-9a-hjkmnp-tv-z]{25}$\"<\n\x11GetTenantResponse\x12\'\n\x06tenant\x18\x01 \x01(\x0b\x32\x17.weft.tenants.v1.Tenant\"Q\n\x12ListTenantsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\"X\n\x13ListTenantsResponse\x12(\n\x07tenants\x18\x01 \x03(\x0b\x32\x17.weft.tenants.v1.Tenant\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x99\x02\n\x13UpdateTenantRequest\x12;\n\ttenant_id\x18\x01 \x01(\tB(\xbaH%r#2!^ten_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12\x1e\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12-\n\x06limits\x18\x03 \x01(\x0b\x32\x1d.weft.tenants.v1.TenantLimits\x12\x45\n\x10\x64\x65\x66\x61ult_agent_id\x18\x04 \x01(\tB+\xbaH(r&2$^(agt_[0-7][0-9a-hjkmnp-tv-z]{25})?$\x12/\n\x0bupdate_mask\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"?\n\x14UpdateTenantResponse\x12\'\n\x06tenant\x18\x01 \x01(\x0b\x32\x17.weft.tenants.v1.Tenant\"a\n\x13\x44\x65leteTenantRequest\x12;\n\ttenant_id\x18\x01 \x01(\tB(\xbaH%r#2!^ten_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\"\x16\n\x14\x44\x65leteTenantResponse\"\xa2\x03\n\x13\x43reateApiKeyRequest\x12;\n\ttenant_id\x18\x01 \x01(\tB(\xbaH%r#2!^ten_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12 \n\x0c\x64isplay_name\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\xe8\x01\n\x06scopes\x18\x03 \x03(\tB\xd7\x01\xbaH\xd3\x01\x92\x01\xcf\x01\x08\x01\x10 \x18\x01\"\xc6\x01r\xc3\x01R\x0b\x61gents.readR\x0c\x61gents.writeR\rprojects.readR\x0eprojects.writeR\x0e\x64ocuments.readR\x0f\x64ocuments.writeR\ntasks.readR\x0btasks.writeR\x0cthreads.readR\rthreads.writeR\truns.readR\nruns.writeR\ntools.readR\rtools.execute\x12\x41\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x10\xbaH\r\xb2\x01\n@\x01J\x06\x08\xc0\x9d\xbd\x96\x01\"U\n\x14\x43reateApiKeyResponse\x12(\n\x07\x61pi_key\x18\x01 \x01(\x0b\x32\x17.weft.tenants.v1.ApiKey\x12\x13\n\x06secret\x18\x02 \x01(\tB\x03\x80\x01\x01\"\x8e\x01\n\x12ListApiKeysRequest\x12;\n\ttenant_id\x18\x01 \x01(\tB(\xbaH%r#2!^ten_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\"Y\n\x13ListApiKeysResponse\x12)\n\x08\x61pi_keys\x18\x01 \x03(\x0b\x32\x17.weft.tenants.v1.ApiKey\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x90\x01\n\x13RevokeApiKeyRequest\x12;\n\ttenant_id\x18\x01 \x01(\tB(\xbaH%r#2!^ten_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12<\n\napi_key_id\x18\x02 \x01(\tB(\xbaH%r#2!^key_[0-7][0-9a-hjkmnp-tv-z]{25}$\"@\n\x14RevokeApiKeyResponse\x12(\n\x07\x61pi_key\x18\x01 \x01(\x0b\x32\x17.weft.tenants.v1.ApiKey2\xae\x07\n\rTenantService\x12n\n\x0c\x43reateTenant\x12$.weft.tenants.v1.CreateTenantRequest\x1a%.weft.tenants.v1.CreateTenantResponse\"\x11\xca\xc1\x18\rtenants.admin\x12j\n\tGetTenant\x12!.weft.tenants.v1.GetTenantRequest\x1a\".weft.tenants.v1.GetTenantResponse\"\x16\xca\xc1\x18\rtenants.admin\xd2\xc1\x18\x01l\x12s\n\x0bListTenants\x12#.weft.tenants.v1.ListTenantsRequest\x1a$.weft.tenants.v1.ListTenantsResponse\"\x19\xca\xc1\x18\rtenants.admin\xd2\xc1\x18\x04\xcf\x01\xd0\x01\x12t\n\x0cUpdateTenant\x12$.weft.tenants.v1.UpdateTenantRequest\x1a%.weft.tenants.v1.UpdateTenantResponse\"\x17\xca\xc1\x18\rtenants.admin\xd2\xc1\x18\x02ld\x12u\n\x0c\x44\x65leteTenant\x12$.weft.tenants.v1.DeleteTenantRequest\x1a%.weft.tenants.v1.DeleteTenantResponse\"\x18\xca\xc1\x18\rtenants.admin\xd2\xc1\x18\x03l\xd3\x01\x12s\n\x0c\x43reateApiKey\x12$.weft.tenants.v1.CreateApiKeyRequest\x1a%.weft.tenants.v1.CreateApiKeyResponse\"\x16\xca\xc1\x18\rtenants.admin\xd2\xc1\x18\x01l\x12t\n\x0bListApiKeys\x12#.weft.tenants.v1.ListApiKeysRequest\x1a$.weft.tenants.v1.ListApiKeysResponse\"\x1a\xca\xc1\x18\rtenants.admin\xd2\xc1\x18\x05l\xcf\x01\xd0\x01\x12t\n\x0cRevokeApiKey\x12$.weft.tenants.v1.RevokeApiKeyRequest\x1a%.weft.tenants.v1.RevokeApiKeyResponse\"\x17\xca\xc1\x18\rtenants.admin\xd2\xc1\x18\x02lmb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$weft/tenants/v1/tenant_service.proto\x12\x0fweft.tenants.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bweft/access/v1/access.proto\x1a\x1cweft/tenants/v1/tenant.proto\"f\n\x13\x43reateTenantRequest\x12 \n\x0c\x64isplay_name\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12-\n\x06limits\x18\x02 \x01(\x0b\x32\x1d.weft.tenants.v1.TenantLimits\"?\n\x14\x43reateTenantResponse\x12\'\n\x06tenant\x18\x01 \x01(\x0b\x32\x17.weft.tenants.v1.Tenant\"O\n\x10GetTenantRequest\x12;\n\ttenant_id\x18\x01 \x01(\tB(\xbaH%r#2!^ten_[0-7][0-9a-hjkmnp-tv-z]{25}$\"<\n\x11GetTenantResponse\x12\'\n\x06tenant\x18\x01 \x01(\x0b\x32\x17.weft.tenants.v1.Tenant\"Q\n\x12ListTenantsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\"X\n\x13ListTenantsResponse\x12(\n\x07tenants\x18\x01 \x03(\x0b\x32\x17.weft.tenants.v1.Tenant\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x99\x02\n\x13UpdateTenantRequest\x12;\n\ttenant_id\x18\x01 \x01(\tB(\xbaH%r#2!^ten_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12\x1e\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12-\n\x06limits\x18\x03 \x01(\x0b\x32\x1d.weft.tenants.v1.TenantLimits\x12\x45\n\x10\x64\x65\x66\x61ult_agent_id\x18\x04 \x01(\tB+\xbaH(r&2$^(agt_[0-7][0-9a-hjkmnp-tv-z]{25})?$\x12/\n\x0bupdate_mask\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"?\n\x14UpdateTenantResponse\x12\'\n\x06tenant\x18\x01 \x01(\x0b\x32\x17.weft.tenants.v1.Tenant\"a\n\x13\x44\x65leteTenantRequest\x12;\n\ttenant_id\x18\x01 \x01(\tB(\xbaH%r#2!^ten_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\"\x16\n\x14\x44\x65leteTenantResponse\"\xa2\x03\n\x13\x43reateApiKeyRequest\x12;\n\ttenant_id\x18\x01 \x01(\tB(\xbaH%r#2!^ten_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12 \n\x0c\x64isplay_name\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\xe8\x01\n\x06scopes\x18\x03 \x03(\tB\xd7\x01\xbaH\xd3\x01\x92\x01\xcf\x01\x08\x01\x10 \x18\x01\"\xc6\x01r\xc3\x01R\x0b\x61gents.readR\x0c\x61gents.writeR\rprojects.readR\x0eprojects.writeR\x0e\x64ocuments.readR\x0f\x64ocuments.writeR\ntasks.readR\x0btasks.writeR\x0cthreads.readR\rthreads.writeR\truns.readR\nruns.writeR\ntools.readR\rtools.execute\x12\x41\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x10\xbaH\r\xb2\x01\n@\x01J\x06\x08\xc0\x9d\xbd\x96\x01\"U\n\x14\x43reateApiKeyResponse\x12(\n\x07\x61pi_key\x18\x01 \x01(\x0b\x32\x17.weft.tenants.v1.ApiKey\x12\x13\n\x06secret\x18\x02 \x01(\tB\x03\x80\x01\x01\"\x8e\x01\n\x12ListApiKeysRequest\x12;\n\ttenant_id\x18\x01 \x01(\tB(\xbaH%r#2!^ten_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\"Y\n\x13ListApiKeysResponse\x12)\n\x08\x61pi_keys\x18\x01 \x03(\x0b\x32\x17.weft.tenants.v1.ApiKey\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x90\x01\n\x13RevokeApiKeyRequest\x12;\n\ttenant_id\x18\x01 \x01(\tB(\xbaH%r#2!^ten_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12<\n\napi_key_id\x18\x02 \x01(\tB(\xbaH%r#2!^key_[0-7][0-9a-hjkmnp-tv-z]{25}$\"@\n\x14RevokeApiKeyResponse\x12(\n\x07\x61pi_key\x18\x01 \x01(\x0b\x32\x17.weft.tenants.v1.ApiKey2\xce\t\n\rTenantService\x12\x84\x01\n\x0c\x43reateTenant\x12$.weft.tenants.v1.CreateTenantRequest\x1a%.weft.tenants.v1.CreateTenantResponse\"\'\xca\xc1\x18\rtenants.admin\x82\xd3\xe4\x93\x02\x10\"\x0b/v1/tenants:\x01*\x12\x89\x01\n\tGetTenant\x12!.weft.tenants.v1.GetTenantRequest\x1a\".weft.tenants.v1.GetTenantResponse\"5\xca\xc1\x18\rtenants.admin\xd2\xc1\x18\x01l\x82\xd3\xe4\x93\x02\x19\x12\x17/v1/tenants/{tenant_id}\x12\x86\x01\n\x0bListTenants\x12#.weft.tenants.v1.ListTenantsRequest\x1a$.weft.tenants.v1.ListTenantsResponse\",\xca\xc1\x18\rtenants.admin\xd2\xc1\x18\x04\xcf\x01\xd0\x01\x82\xd3\xe4\x93\x02\r\x12\x0b/v1/tenants\x12\x96\x01\n\x0cUpdateTenant\x12$.weft.tenants.v1.UpdateTenantRequest\x1a%.weft.tenants.v1.UpdateTenantResponse\"9\xca\xc1\x18\rtenants.admin\xd2\xc1\x18\x02ld\x82\xd3\xe4\x93\x02\x1c\x32\x17/v1/tenants/{tenant_id}:\x01*\x12\x94\x01\n\x0c\x44\x65leteTenant\x12$.weft.tenants.v1.DeleteTenantRequest\x1a%.weft.tenants.v1.DeleteTenantResponse\"7\xca\xc1\x18\rtenants.admin\xd2\xc1\x18\x03l\xd3\x01\x82\xd3\xe4\x93\x02\x19*\x17/v1/tenants/{tenant_id}\x12\x9d\x01\n\x0c\x43reateApiKey\x12$.weft.tenants.v1.CreateApiKeyRequest\x1a%.weft.tenants.v1.CreateApiKeyResponse\"@\xca\xc1\x18\rtenants.admin\xd2\xc1\x18\x01l\x82\xd3\xe4\x93\x02$\"\x1f/v1/tenants/{tenant_id}/apiKeys:\x01*\x12\x9b\x01\n\x0bListApiKeys\x12#.weft.tenants.v1.ListApiKeysRequest\x1a$.weft.tenants.v1.ListApiKeysResponse\"A\xca\xc1\x18\rtenants.admin\xd2\xc1\x18\x05l\xcf\x01\xd0\x01\x82\xd3\xe4\x93\x02!\x12\x1f/v1/tenants/{tenant_id}/apiKeys\x12\xb2\x01\n\x0cRevokeApiKey\x12$.weft.tenants.v1.RevokeApiKeyRequest\x1a%.weft.tenants.v1.RevokeApiKeyResponse\"U\xca\xc1\x18\rtenants.admin\xd2\xc1\x18\x02lm\x82\xd3\xe4\x93\x02\x38\"3/v1/tenants/{tenant_id}/apiKeys/{api_key_id}:revoke:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -73,53 +74,53 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REVOKEAPIKEYREQUEST'].fields_by_name['api_key_id']._loaded_options = None
   _globals['_REVOKEAPIKEYREQUEST'].fields_by_name['api_key_id']._serialized_options = b'\272H%r#2!^key_[0-7][0-9a-hjkmnp-tv-z]{25}$'
   _globals['_TENANTSERVICE'].methods_by_name['CreateTenant']._loaded_options = None
-  _globals['_TENANTSERVICE'].methods_by_name['CreateTenant']._serialized_options = b'\312\301\030\rtenants.admin'
+  _globals['_TENANTSERVICE'].methods_by_name['CreateTenant']._serialized_options = b'\312\301\030\rtenants.admin\202\323\344\223\002\020\"\013/v1/tenants:\001*'
   _globals['_TENANTSERVICE'].methods_by_name['GetTenant']._loaded_options = None
-  _globals['_TENANTSERVICE'].methods_by_name['GetTenant']._serialized_options = b'\312\301\030\rtenants.admin\322\301\030\001l'
+  _globals['_TENANTSERVICE'].methods_by_name['GetTenant']._serialized_options = b'\312\301\030\rtenants.admin\322\301\030\001l\202\323\344\223\002\031\022\027/v1/tenants/{tenant_id}'
   _globals['_TENANTSERVICE'].methods_by_name['ListTenants']._loaded_options = None
-  _globals['_TENANTSERVICE'].methods_by_name['ListTenants']._serialized_options = b'\312\301\030\rtenants.admin\322\301\030\004\317\001\320\001'
+  _globals['_TENANTSERVICE'].methods_by_name['ListTenants']._serialized_options = b'\312\301\030\rtenants.admin\322\301\030\004\317\001\320\001\202\323\344\223\002\r\022\013/v1/tenants'
   _globals['_TENANTSERVICE'].methods_by_name['UpdateTenant']._loaded_options = None
-  _globals['_TENANTSERVICE'].methods_by_name['UpdateTenant']._serialized_options = b'\312\301\030\rtenants.admin\322\301\030\002ld'
+  _globals['_TENANTSERVICE'].methods_by_name['UpdateTenant']._serialized_options = b'\312\301\030\rtenants.admin\322\301\030\002ld\202\323\344\223\002\0342\027/v1/tenants/{tenant_id}:\001*'
   _globals['_TENANTSERVICE'].methods_by_name['DeleteTenant']._loaded_options = None
-  _globals['_TENANTSERVICE'].methods_by_name['DeleteTenant']._serialized_options = b'\312\301\030\rtenants.admin\322\301\030\003l\323\001'
+  _globals['_TENANTSERVICE'].methods_by_name['DeleteTenant']._serialized_options = b'\312\301\030\rtenants.admin\322\301\030\003l\323\001\202\323\344\223\002\031*\027/v1/tenants/{tenant_id}'
   _globals['_TENANTSERVICE'].methods_by_name['CreateApiKey']._loaded_options = None
-  _globals['_TENANTSERVICE'].methods_by_name['CreateApiKey']._serialized_options = b'\312\301\030\rtenants.admin\322\301\030\001l'
+  _globals['_TENANTSERVICE'].methods_by_name['CreateApiKey']._serialized_options = b'\312\301\030\rtenants.admin\322\301\030\001l\202\323\344\223\002$\"\037/v1/tenants/{tenant_id}/apiKeys:\001*'
   _globals['_TENANTSERVICE'].methods_by_name['ListApiKeys']._loaded_options = None
-  _globals['_TENANTSERVICE'].methods_by_name['ListApiKeys']._serialized_options = b'\312\301\030\rtenants.admin\322\301\030\005l\317\001\320\001'
+  _globals['_TENANTSERVICE'].methods_by_name['ListApiKeys']._serialized_options = b'\312\301\030\rtenants.admin\322\301\030\005l\317\001\320\001\202\323\344\223\002!\022\037/v1/tenants/{tenant_id}/apiKeys'
   _globals['_TENANTSERVICE'].methods_by_name['RevokeApiKey']._loaded_options = None
-  _globals['_TENANTSERVICE'].methods_by_name['RevokeApiKey']._serialized_options = b'\312\301\030\rtenants.admin\322\301\030\002lm'
-  _globals['_CREATETENANTREQUEST']._serialized_start=212
-  _globals['_CREATETENANTREQUEST']._serialized_end=314
-  _globals['_CREATETENANTRESPONSE']._serialized_start=316
-  _globals['_CREATETENANTRESPONSE']._serialized_end=379
-  _globals['_GETTENANTREQUEST']._serialized_start=381
-  _globals['_GETTENANTREQUEST']._serialized_end=460
-  _globals['_GETTENANTRESPONSE']._serialized_start=462
-  _globals['_GETTENANTRESPONSE']._serialized_end=522
-  _globals['_LISTTENANTSREQUEST']._serialized_start=524
-  _globals['_LISTTENANTSREQUEST']._serialized_end=605
-  _globals['_LISTTENANTSRESPONSE']._serialized_start=607
-  _globals['_LISTTENANTSRESPONSE']._serialized_end=695
-  _globals['_UPDATETENANTREQUEST']._serialized_start=698
-  _globals['_UPDATETENANTREQUEST']._serialized_end=979
-  _globals['_UPDATETENANTRESPONSE']._serialized_start=981
-  _globals['_UPDATETENANTRESPONSE']._serialized_end=1044
-  _globals['_DELETETENANTREQUEST']._serialized_start=1046
-  _globals['_DELETETENANTREQUEST']._serialized_end=1143
-  _globals['_DELETETENANTRESPONSE']._serialized_start=1145
-  _globals['_DELETETENANTRESPONSE']._serialized_end=1167
-  _globals['_CREATEAPIKEYREQUEST']._serialized_start=1170
-  _globals['_CREATEAPIKEYREQUEST']._serialized_end=1588
-  _globals['_CREATEAPIKEYRESPONSE']._serialized_start=1590
-  _globals['_CREATEAPIKEYRESPONSE']._serialized_end=1675
-  _globals['_LISTAPIKEYSREQUEST']._serialized_start=1678
-  _globals['_LISTAPIKEYSREQUEST']._serialized_end=1820
-  _globals['_LISTAPIKEYSRESPONSE']._serialized_start=1822
-  _globals['_LISTAPIKEYSRESPONSE']._serialized_end=1911
-  _globals['_REVOKEAPIKEYREQUEST']._serialized_start=1914
-  _globals['_REVOKEAPIKEYREQUEST']._serialized_end=2058
-  _globals['_REVOKEAPIKEYRESPONSE']._serialized_start=2060
-  _globals['_REVOKEAPIKEYRESPONSE']._serialized_end=2124
-  _globals['_TENANTSERVICE']._serialized_start=2127
-  _globals['_TENANTSERVICE']._serialized_end=3069
+  _globals['_TENANTSERVICE'].methods_by_name['RevokeApiKey']._serialized_options = b'\312\301\030\rtenants.admin\322\301\030\002lm\202\323\344\223\0028\"3/v1/tenants/{tenant_id}/apiKeys/{api_key_id}:revoke:\001*'
+  _globals['_CREATETENANTREQUEST']._serialized_start=242
+  _globals['_CREATETENANTREQUEST']._serialized_end=344
+  _globals['_CREATETENANTRESPONSE']._serialized_start=346
+  _globals['_CREATETENANTRESPONSE']._serialized_end=409
+  _globals['_GETTENANTREQUEST']._serialized_start=411
+  _globals['_GETTENANTREQUEST']._serialized_end=490
+  _globals['_GETTENANTRESPONSE']._serialized_start=492
+  _globals['_GETTENANTRESPONSE']._serialized_end=552
+  _globals['_LISTTENANTSREQUEST']._serialized_start=554
+  _globals['_LISTTENANTSREQUEST']._serialized_end=635
+  _globals['_LISTTENANTSRESPONSE']._serialized_start=637
+  _globals['_LISTTENANTSRESPONSE']._serialized_end=725
+  _globals['_UPDATETENANTREQUEST']._serialized_start=728
+  _globals['_UPDATETENANTREQUEST']._serialized_end=1009
+  _globals['_UPDATETENANTRESPONSE']._serialized_start=1011
+  _globals['_UPDATETENANTRESPONSE']._serialized_end=1074
+  _globals['_DELETETENANTREQUEST']._serialized_start=1076
+  _globals['_DELETETENANTREQUEST']._serialized_end=1173
+  _globals['_DELETETENANTRESPONSE']._serialized_start=1175
+  _globals['_DELETETENANTRESPONSE']._serialized_end=1197
+  _globals['_CREATEAPIKEYREQUEST']._serialized_start=1200
+  _globals['_CREATEAPIKEYREQUEST']._serialized_end=1618
+  _globals['_CREATEAPIKEYRESPONSE']._serialized_start=1620
+  _globals['_CREATEAPIKEYRESPONSE']._serialized_end=1705
+  _globals['_LISTAPIKEYSREQUEST']._serialized_start=1708
+  _globals['_LISTAPIKEYSREQUEST']._serialized_end=1850
+  _globals['_LISTAPIKEYSRESPONSE']._serialized_start=1852
+  _globals['_LISTAPIKEYSRESPONSE']._serialized_end=1941
+  _globals['_REVOKEAPIKEYREQUEST']._serialized_start=1944
+  _globals['_REVOKEAPIKEYREQUEST']._serialized_end=2088
+  _globals['_REVOKEAPIKEYRESPONSE']._serialized_start=2090
+  _globals['_REVOKEAPIKEYRESPONSE']._serialized_end=2154
+  _globals['_TENANTSERVICE']._serialized_start=2157
+  _globals['_TENANTSERVICE']._serialized_end=3387
 # @@protoc_insertion_point(module_scope)

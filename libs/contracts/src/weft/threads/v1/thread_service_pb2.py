@@ -23,13 +23,14 @@ _sym_db = _symbol_database.Default()
 
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from weft.access.v1 import access_pb2 as weft_dot_access_dot_v1_dot_access__pb2
 from weft.threads.v1 import message_pb2 as weft_dot_threads_dot_v1_dot_message__pb2
 from weft.threads.v1 import thread_pb2 as weft_dot_threads_dot_v1_dot_thread__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$weft/threads/v1/thread_service.proto\x12\x0fweft.threads.v1\x1a\x1b\x62uf/validate/validate.proto\x1a google/protobuf/field_mask.proto\x1a\x1bweft/access/v1/access.proto\x1a\x1dweft/threads/v1/message.proto\x1a\x1cweft/threads/v1/thread.proto\"\xbf\x02\n\x13\x43reateThreadRequest\x12?\n\nproject_id\x18\x01 \x01(\tB+\xbaH(r&2$^(prj_[0-7][0-9a-hjkmnp-tv-z]{25})?$\x12=\n\x08\x61gent_id\x18\x02 \x01(\tB+\xbaH(r&2$^(agt_[0-7][0-9a-hjkmnp-tv-z]{25})?$\x12\x17\n\x05title\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12^\n\x08metadata\x18\x04 \x03(\x0b\x32\x32.weft.threads.v1.CreateThreadRequest.MetadataEntryB\x18\xbaH\x15\x9a\x01\x12\x10@\"\x07r\x05\x10\x01\x18\x80\x01*\x05r\x03\x18\xa0\x1f\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"?\n\x14\x43reateThreadResponse\x12\'\n\x06thread\x18\x01 \x01(\x0b\x32\x17.weft.threads.v1.Thread\"O\n\x10GetThreadRequest\x12;\n\tthread_id\x18\x01 \x01(\tB(\xbaH%r#2!^thr_[0-7][0-9a-hjkmnp-tv-z]{25}$\"<\n\x11GetThreadResponse\x12\'\n\x06thread\x18\x01 \x01(\x0b\x32\x17.weft.threads.v1.Thread\"\xf7\x01\n\x12ListThreadsRequest\x12?\n\nproject_id\x18\x01 \x01(\tB+\xbaH(r&2$^(prj_[0-7][0-9a-hjkmnp-tv-z]{25})?$\x12=\n\x08\x61gent_id\x18\x02 \x01(\tB+\xbaH(r&2$^(agt_[0-7][0-9a-hjkmnp-tv-z]{25})?$\x12\x16\n\tis_active\x18\x03 \x01(\x08H\x00\x88\x01\x01\x12\x1d\n\tpage_size\x18\x04 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\x42\x0c\n\n_is_active\"X\n\x13ListThreadsResponse\x12(\n\x07threads\x18\x01 \x03(\x0b\x32\x17.weft.threads.v1.Thread\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xff\x02\n\x13UpdateThreadRequest\x12;\n\tthread_id\x18\x01 \x01(\tB(\xbaH%r#2!^thr_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12\x17\n\x05title\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x11\n\tis_active\x18\x03 \x01(\x08\x12^\n\x08metadata\x18\x04 \x03(\x0b\x32\x32.weft.threads.v1.UpdateThreadRequest.MetadataEntryB\x18\xbaH\x15\x9a\x01\x12\x10@\"\x07r\x05\x10\x01\x18\x80\x01*\x05r\x03\x18\xa0\x1f\x12=\n\x08\x61gent_id\x18\x05 \x01(\tB+\xbaH(r&2$^(agt_[0-7][0-9a-hjkmnp-tv-z]{25})?$\x12/\n\x0bupdate_mask\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"?\n\x14UpdateThreadResponse\x12\'\n\x06thread\x18\x01 \x01(\x0b\x32\x17.weft.threads.v1.Thread\"R\n\x13\x44\x65leteThreadRequest\x12;\n\tthread_id\x18\x01 \x01(\tB(\xbaH%r#2!^thr_[0-7][0-9a-hjkmnp-tv-z]{25}$\"\x16\n\x14\x44\x65leteThreadResponse\"\xe8\x03\n\x14\x43reateMessageRequest\x12;\n\tthread_id\x18\x01 \x01(\tB(\xbaH%r#2!^thr_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12/\n\x04role\x18\x02 \x01(\x0e\x32\x15.weft.threads.v1.RoleB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x31\n\x05parts\x18\x03 \x03(\x0b\x32\x15.weft.threads.v1.PartB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\x80\x02:\xae\x02\xbaH\xaa\x02\x1a\x89\x01\n\x16message.tool_call_role\x12\x31tool calls belong into messages of ROLE_ASSISTANT\x1a<this.role == 3 || this.parts.all(part, !has(part.tool_call))\x1a\x9b\x01\n\x18message.tool_result_role\x12>messages of ROLE_TOOL hold tool results, and nothing else does\x1a?this.parts.all(part, has(part.tool_result) == (this.role == 4))\"B\n\x15\x43reateMessageResponse\x12)\n\x07message\x18\x01 \x01(\x0b\x32\x18.weft.threads.v1.Message\"\xa5\x01\n\x13ListMessagesRequest\x12;\n\tthread_id\x18\x01 \x01(\tB(\xbaH%r#2!^thr_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\x12\x14\n\x0cnewest_first\x18\x04 \x01(\x08\"[\n\x14ListMessagesResponse\x12*\n\x08messages\x18\x01 \x03(\x0b\x32\x18.weft.threads.v1.Message\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xc1\x06\n\rThreadService\x12v\n\x0c\x43reateThread\x12$.weft.threads.v1.CreateThreadRequest\x1a%.weft.threads.v1.CreateThreadResponse\"\x19\xca\xc1\x18\rthreads.write\xd2\xc1\x18\x04\x66\x64\xcd\x01\x12i\n\tGetThread\x12!.weft.threads.v1.GetThreadRequest\x1a\".weft.threads.v1.GetThreadResponse\"\x15\xca\xc1\x18\x0cthreads.read\xd2\xc1\x18\x01i\x12r\n\x0bListThreads\x12#.weft.threads.v1.ListThreadsRequest\x1a$.weft.threads.v1.ListThreadsResponse\"\x18\xca\xc1\x18\x0cthreads.read\xd2\xc1\x18\x04\xcf\x01\xd0\x01\x12t\n\x0cUpdateThread\x12$.weft.threads.v1.UpdateThreadRequest\x1a%.weft.threads.v1.UpdateThreadResponse\"\x17\xca\xc1\x18\rthreads.write\xd2\xc1\x18\x02id\x12s\n\x0c\x44\x65leteThread\x12$.weft.threads.v1.DeleteThreadRequest\x1a%.weft.threads.v1.DeleteThreadResponse\"\x16\xca\xc1\x18\rthreads.write\xd2\xc1\x18\x01i\x12v\n\rCreateMessage\x12%.weft.threads.v1.CreateMessageRequest\x1a&.weft.threads.v1.CreateMessageResponse\"\x16\xca\xc1\x18\rthreads.write\xd2\xc1\x18\x01i\x12v\n\x0cListMessages\x12$.weft.threads.v1.ListMessagesRequest\x1a%.weft.threads.v1.ListMessagesResponse\"\x19\xca\xc1\x18\x0cthreads.read\xd2\xc1\x18\x05i\xcf\x01\xd0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$weft/threads/v1/thread_service.proto\x12\x0fweft.threads.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1bweft/access/v1/access.proto\x1a\x1dweft/threads/v1/message.proto\x1a\x1cweft/threads/v1/thread.proto\"\xbf\x02\n\x13\x43reateThreadRequest\x12?\n\nproject_id\x18\x01 \x01(\tB+\xbaH(r&2$^(prj_[0-7][0-9a-hjkmnp-tv-z]{25})?$\x12=\n\x08\x61gent_id\x18\x02 \x01(\tB+\xbaH(r&2$^(agt_[0-7][0-9a-hjkmnp-tv-z]{25})?$\x12\x17\n\x05title\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12^\n\x08metadata\x18\x04 \x03(\x0b\x32\x32.weft.threads.v1.CreateThreadRequest.MetadataEntryB\x18\xbaH\x15\x9a\x01\x12\x10@\"\x07r\x05\x10\x01\x18\x80\x01*\x05r\x03\x18\xa0\x1f\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"?\n\x14\x43reateThreadResponse\x12\'\n\x06thread\x18\x01 \x01(\x0b\x32\x17.weft.threads.v1.Thread\"O\n\x10GetThreadRequest\x12;\n\tthread_id\x18\x01 \x01(\tB(\xbaH%r#2!^thr_[0-7][0-9a-hjkmnp-tv-z]{25}$\"<\n\x11GetThreadResponse\x12\'\n\x06thread\x18\x01 \x01(\x0b\x32\x17.weft.threads.v1.Thread\"\xf7\x01\n\x12ListThreadsRequest\x12?\n\nproject_id\x18\x01 \x01(\tB+\xbaH(r&2$^(prj_[0-7][0-9a-hjkmnp-tv-z]{25})?$\x12=\n\x08\x61gent_id\x18\x02 \x01(\tB+\xbaH(r&2$^(agt_[0-7][0-9a-hjkmnp-tv-z]{25})?$\x12\x16\n\tis_active\x18\x03 \x01(\x08H\x00\x88\x01\x01\x12\x1d\n\tpage_size\x18\x04 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\x42\x0c\n\n_is_active\"X\n\x13ListThreadsResponse\x12(\n\x07threads\x18\x01 \x03(\x0b\x32\x17.weft.threads.v1.Thread\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xff\x02\n\x13UpdateThreadRequest\x12;\n\tthread_id\x18\x01 \x01(\tB(\xbaH%r#2!^thr_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12\x17\n\x05title\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x11\n\tis_active\x18\x03 \x01(\x08\x12^\n\x08metadata\x18\x04 \x03(\x0b\x32\x32.weft.threads.v1.UpdateThreadRequest.MetadataEntryB\x18\xbaH\x15\x9a\x01\x12\x10@\"\x07r\x05\x10\x01\x18\x80\x01*\x05r\x03\x18\xa0\x1f\x12=\n\x08\x61gent_id\x18\x05 \x01(\tB+\xbaH(r&2$^(agt_[0-7][0-9a-hjkmnp-tv-z]{25})?$\x12/\n\x0bupdate_mask\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"?\n\x14UpdateThreadResponse\x12\'\n\x06thread\x18\x01 \x01(\x0b\x32\x17.weft.threads.v1.Thread\"R\n\x13\x44\x65leteThreadRequest\x12;\n\tthread_id\x18\x01 \x01(\tB(\xbaH%r#2!^thr_[0-7][0-9a-hjkmnp-tv-z]{25}$\"\x16\n\x14\x44\x65leteThreadResponse\"\xe8\x03\n\x14\x43reateMessageRequest\x12;\n\tthread_id\x18\x01 \x01(\tB(\xbaH%r#2!^thr_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12/\n\x04role\x18\x02 \x01(\x0e\x32\x15.weft.threads.v1.RoleB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x31\n\x05parts\x18\x03 \x03(\x0b\x32\x15.weft.threads.v1.PartB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\x80\x02:\xae\x02\xbaH\xaa\x02\x1a\x89\x01\n\x16message.tool_call_role\x12\x31tool calls belong into messages of ROLE_ASSISTANT\x1a<this.role == 3 || this.parts.all(part, !has(part.tool_call))\x1a\x9b\x01\n\x18message.tool_result_role\x12>messages of ROLE_TOOL hold tool results, and nothing else does\x1a?this.parts.all(part, has(part.tool_result) == (this.role == 4))\"B\n\x15\x43reateMessageResponse\x12)\n\x07message\x18\x01 \x01(\x0b\x32\x18.weft.threads.v1.Message\"\xa5\x01\n\x13ListMessagesRequest\x12;\n\tthread_id\x18\x01 \x01(\tB(\xbaH%r#2!^thr_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\x12\x14\n\x0cnewest_first\x18\x04 \x01(\x08\"[\n\x14ListMessagesResponse\x12*\n\x08messages\x18\x01 \x03(\x0b\x32\x18.weft.threads.v1.Message\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xa4\x08\n\rThreadService\x12\x8c\x01\n\x0c\x43reateThread\x12$.weft.threads.v1.CreateThreadRequest\x1a%.weft.threads.v1.CreateThreadResponse\"/\xca\xc1\x18\rthreads.write\xd2\xc1\x18\x04\x66\x64\xcd\x01\x82\xd3\xe4\x93\x02\x10\"\x0b/v1/threads:\x01*\x12\x88\x01\n\tGetThread\x12!.weft.threads.v1.GetThreadRequest\x1a\".weft.threads.v1.GetThreadResponse\"4\xca\xc1\x18\x0cthreads.read\xd2\xc1\x18\x01i\x82\xd3\xe4\x93\x02\x19\x12\x17/v1/threads/{thread_id}\x12\x85\x01\n\x0bListThreads\x12#.weft.threads.v1.ListThreadsRequest\x1a$.weft.threads.v1.ListThreadsResponse\"+\xca\xc1\x18\x0cthreads.read\xd2\xc1\x18\x04\xcf\x01\xd0\x01\x82\xd3\xe4\x93\x02\r\x12\x0b/v1/threads\x12\x96\x01\n\x0cUpdateThread\x12$.weft.threads.v1.UpdateThreadRequest\x1a%.weft.threads.v1.UpdateThreadResponse\"9\xca\xc1\x18\rthreads.write\xd2\xc1\x18\x02id\x82\xd3\xe4\x93\x02\x1c\x32\x17/v1/threads/{thread_id}:\x01*\x12\x92\x01\n\x0c\x44\x65leteThread\x12$.weft.threads.v1.DeleteThreadRequest\x1a%.weft.threads.v1.DeleteThreadResponse\"5\xca\xc1\x18\rthreads.write\xd2\xc1\x18\x01i\x82\xd3\xe4\x93\x02\x19*\x17/v1/threads/{thread_id}\x12\xa1\x01\n\rCreateMessage\x12%.weft.threads.v1.CreateMessageRequest\x1a&.weft.threads.v1.CreateMessageResponse\"A\xca\xc1\x18\rthreads.write\xd2\xc1\x18\x01i\x82\xd3\xe4\x93\x02%\" /v1/threads/{thread_id}/messages:\x01*\x12\x9e\x01\n\x0cListMessages\x12$.weft.threads.v1.ListMessagesRequest\x1a%.weft.threads.v1.ListMessagesResponse\"A\xca\xc1\x18\x0cthreads.read\xd2\xc1\x18\x05i\xcf\x01\xd0\x01\x82\xd3\xe4\x93\x02\"\x12 /v1/threads/{thread_id}/messagesb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -83,51 +84,51 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTMESSAGESREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTMESSAGESREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\020'
   _globals['_THREADSERVICE'].methods_by_name['CreateThread']._loaded_options = None
-  _globals['_THREADSERVICE'].methods_by_name['CreateThread']._serialized_options = b'\312\301\030\rthreads.write\322\301\030\004fd\315\001'
+  _globals['_THREADSERVICE'].methods_by_name['CreateThread']._serialized_options = b'\312\301\030\rthreads.write\322\301\030\004fd\315\001\202\323\344\223\002\020\"\013/v1/threads:\001*'
   _globals['_THREADSERVICE'].methods_by_name['GetThread']._loaded_options = None
-  _globals['_THREADSERVICE'].methods_by_name['GetThread']._serialized_options = b'\312\301\030\014threads.read\322\301\030\001i'
+  _globals['_THREADSERVICE'].methods_by_name['GetThread']._serialized_options = b'\312\301\030\014threads.read\322\301\030\001i\202\323\344\223\002\031\022\027/v1/threads/{thread_id}'
   _globals['_THREADSERVICE'].methods_by_name['ListThreads']._loaded_options = None
-  _globals['_THREADSERVICE'].methods_by_name['ListThreads']._serialized_options = b'\312\301\030\014threads.read\322\301\030\004\317\001\320\001'
+  _globals['_THREADSERVICE'].methods_by_name['ListThreads']._serialized_options = b'\312\301\030\014threads.read\322\301\030\004\317\001\320\001\202\323\344\223\002\r\022\013/v1/threads'
   _globals['_THREADSERVICE'].methods_by_name['UpdateThread']._loaded_options = None
-  _globals['_THREADSERVICE'].methods_by_name['UpdateThread']._serialized_options = b'\312\301\030\rthreads.write\322\301\030\002id'
+  _globals['_THREADSERVICE'].methods_by_name['UpdateThread']._serialized_options = b'\312\301\030\rthreads.write\322\301\030\002id\202\323\344\223\002\0342\027/v1/threads/{thread_id}:\001*'
   _globals['_THREADSERVICE'].methods_by_name['DeleteThread']._loaded_options = None
-  _globals['_THREADSERVICE'].methods_by_name['DeleteThread']._serialized_options = b'\312\301\030\rthreads.write\322\301\030\001i'
+  _globals['_THREADSERVICE'].methods_by_name['DeleteThread']._serialized_options = b'\312\301\030\rthreads.write\322\301\030\001i\202\323\344\223\002\031*\027/v1/threads/{thread_id}'
   _globals['_THREADSERVICE'].methods_by_name['CreateMessage']._loaded_options = None
-  _globals['_THREADSERVICE'].methods_by_name['CreateMessage']._serialized_options = b'\312\301\030\rthreads.write\322\301\030\001i'
+  _globals['_THREADSERVICE'].methods_by_name['CreateMessage']._serialized_options = b'\312\301\030\rthreads.write\322\301\030\001i\202\323\344\223\002%\" /v1/threads/{thread_id}/messages:\001*'
   _globals['_THREADSERVICE'].methods_by_name['ListMessages']._loaded_options = None
-  _globals['_THREADSERVICE'].methods_by_name['ListMessages']._serialized_options = b'\312\301\030\014threads.read\322\301\030\005i\317\001\320\001'
-  _globals['_CREATETHREADREQUEST']._serialized_start=211
-  _globals['_CREATETHREADREQUEST']._serialized_end=530
-  _globals['_CREATETHREADREQUEST_METADATAENTRY']._serialized_start=483
-  _globals['_CREATETHREADREQUEST_METADATAENTRY']._serialized_end=530
-  _globals['_CREATETHREADRESPONSE']._serialized_start=532
-  _globals['_CREATETHREADRESPONSE']._serialized_end=595
-  _globals['_GETTHREADREQUEST']._serialized_start=597
-  _globals['_GETTHREADREQUEST']._serialized_end=676
-  _globals['_GETTHREADRESPONSE']._serialized_start=678
-  _globals['_GETTHREADRESPONSE']._serialized_end=738
-  _globals['_LISTTHREADSREQUEST']._serialized_start=741
-  _globals['_LISTTHREADSREQUEST']._serialized_end=988
-  _globals['_LISTTHREADSRESPONSE']._serialized_start=990
-  _globals['_LISTTHREADSRESPONSE']._serialized_end=1078
-  _globals['_UPDATETHREADREQUEST']._serialized_start=1081
-  _globals['_UPDATETHREADREQUEST']._serialized_end=1464
-  _globals['_UPDATETHREADREQUEST_METADATAENTRY']._serialized_start=483
-  _globals['_UPDATETHREADREQUEST_METADATAENTRY']._serialized_end=530
-  _globals['_UPDATETHREADRESPONSE']._serialized_start=1466
-  _globals['_UPDATETHREADRESPONSE']._serialized_end=1529
-  _globals['_DELETETHREADREQUEST']._serialized_start=1531
-  _globals['_DELETETHREADREQUEST']._serialized_end=1613
-  _globals['_DELETETHREADRESPONSE']._serialized_start=1615
-  _globals['_DELETETHREADRESPONSE']._serialized_end=1637
-  _globals['_CREATEMESSAGEREQUEST']._serialized_start=1640
-  _globals['_CREATEMESSAGEREQUEST']._serialized_end=2128
-  _globals['_CREATEMESSAGERESPONSE']._serialized_start=2130
-  _globals['_CREATEMESSAGERESPONSE']._serialized_end=2196
-  _globals['_LISTMESSAGESREQUEST']._serialized_start=2199
-  _globals['_LISTMESSAGESREQUEST']._serialized_end=2364
-  _globals['_LISTMESSAGESRESPONSE']._serialized_start=2366
-  _globals['_LISTMESSAGESRESPONSE']._serialized_end=2457
-  _globals['_THREADSERVICE']._serialized_start=2460
-  _globals['_THREADSERVICE']._serialized_end=3293
+  _globals['_THREADSERVICE'].methods_by_name['ListMessages']._serialized_options = b'\312\301\030\014threads.read\322\301\030\005i\317\001\320\001\202\323\344\223\002\"\022 /v1/threads/{thread_id}/messages'
+  _globals['_CREATETHREADREQUEST']._serialized_start=241
+  _globals['_CREATETHREADREQUEST']._serialized_end=560
+  _globals['_CREATETHREADREQUEST_METADATAENTRY']._serialized_start=513
+  _globals['_CREATETHREADREQUEST_METADATAENTRY']._serialized_end=560
+  _globals['_CREATETHREADRESPONSE']._serialized_start=562
+  _globals['_CREATETHREADRESPONSE']._serialized_end=625
+  _globals['_GETTHREADREQUEST']._serialized_start=627
+  _globals['_GETTHREADREQUEST']._serialized_end=706
+  _globals['_GETTHREADRESPONSE']._serialized_start=708
+  _globals['_GETTHREADRESPONSE']._serialized_end=768
+  _globals['_LISTTHREADSREQUEST']._serialized_start=771
+  _globals['_LISTTHREADSREQUEST']._serialized_end=1018
+  _globals['_LISTTHREADSRESPONSE']._serialized_start=1020
+  _globals['_LISTTHREADSRESPONSE']._serialized_end=1108
+  _globals['_UPDATETHREADREQUEST']._serialized_start=1111
+  _globals['_UPDATETHREADREQUEST']._serialized_end=1494
+  _globals['_UPDATETHREADREQUEST_METADATAENTRY']._serialized_start=513
+  _globals['_UPDATETHREADREQUEST_METADATAENTRY']._serialized_end=560
+  _globals['_UPDATETHREADRESPONSE']._serialized_start=1496
+  _globals['_UPDATETHREADRESPONSE']._serialized_end=1559
+  _globals['_DELETETHREADREQUEST']._serialized_start=1561
+  _globals['_DELETETHREADREQUEST']._serialized_end=1643
+  _globals['_DELETETHREADRESPONSE']._serialized_start=1645
+  _globals['_DELETETHREADRESPONSE']._serialized_end=1667
+  _globals['_CREATEMESSAGEREQUEST']._serialized_start=1670
+  _globals['_CREATEMESSAGEREQUEST']._serialized_end=2158
+  _globals['_CREATEMESSAGERESPONSE']._serialized_start=2160
+  _globals['_CREATEMESSAGERESPONSE']._serialized_end=2226
+  _globals['_LISTMESSAGESREQUEST']._serialized_start=2229
+  _globals['_LISTMESSAGESREQUEST']._serialized_end=2394
+  _globals['_LISTMESSAGESRESPONSE']._serialized_start=2396
+  _globals['_LISTMESSAGESRESPONSE']._serialized_end=2487
+  _globals['_THREADSERVICE']._serialized_start=2490
+  _globals['_THREADSERVICE']._serialized_end=3550
 # @@protoc_insertion_point(module_scope)
