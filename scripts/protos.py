@@ -1,8 +1,8 @@
 """Generate libs/contracts from protos/, and prove that contracts are well formed, compatible and freshly generated.
 
 `protos.py generate` writes the package; `protos.py check` writes nothing into the tree. What protos/ imports of others
-comes as descriptors out of installed packages, never as copied text: validate.proto out of protovalidate, google/api and
-google/rpc out of googleapis-common-protos. buf reads the image which protoc makes.
+comes as descriptors out of installed packages, never as copied text: validate.proto out of protovalidate, google/api
+and google/rpc out of googleapis-common-protos. buf reads the image which protoc makes.
 """
 
 import filecmp
@@ -37,7 +37,11 @@ def known() -> bytes:
     validate = descriptor_pb2.FileDescriptorProto.FromString(ViolationPb.desc().file.proto.to_binary())
     found: dict[str, descriptor_pb2.FileDescriptorProto] = {}
     pool = descriptor_pool.Default()
-    for file in (*(pool.FindFileByName(name) for name in validate.dependency), annotations_pb2.DESCRIPTOR, *ERROR_DETAILS):
+    for file in (
+        *(pool.FindFileByName(name) for name in validate.dependency),
+        annotations_pb2.DESCRIPTOR,
+        *ERROR_DETAILS,
+    ):
         add_with_imports(file, found)
     return descriptor_pb2.FileDescriptorSet(file=[*found.values(), validate]).SerializeToString()
 

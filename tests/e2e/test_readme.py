@@ -42,6 +42,9 @@ PRINTS: Mapping[str, tuple[str, ...]] = {
     "CancelRun": ("RUN_STATE_CANCELLED", '"modelClosedTime"', '"endTime"'),
     "Prune the roses": ("search_documents", "read_document", r'"title": "Prune the roses"'),
     "--protocol grpcweb": (r"Say hello over the web", r'"runSucceeded"'),
+    "Say hello by REST.": (r'^data: {.*"seq":"1"', r'You said: \\"Say hello by REST', r'"runSucceeded"'),
+    "?after_seq=5": (r'^data: {.*"seq":"6"', r'"role":"ROLE_ASSISTANT"'),
+    "-X PATCH": (r'"displayName":"Bard"', r"}\{\}$"),
     "grpc_health": ("7400 status: SERVING", "7403 status: SERVING", "LIVE"),
     "RUN_STATE_WAITING": (r"\{",),
     "ListActiveRuns": (r'"runnerId": "rnr_', r'"maxRuns"'),
@@ -158,7 +161,9 @@ def stack() -> Iterator[RunningStack]:
 
 def check_output(block: Block, output: str) -> None:
     for part, patterns in PRINTS.items():
-        missing = [pattern for pattern in patterns if part in block.text and not re.search(pattern, output)]
+        missing = [
+            pattern for pattern in patterns if part in block.text and not re.search(pattern, output, re.MULTILINE)
+        ]
         assert missing == [], f"{block.document}: {block.text}\nprinted no {missing}:\n{output}"
     for part, pattern in PRINTS_NOT.items():
         assert part not in block.text or not re.search(pattern, output), output

@@ -1,11 +1,15 @@
-"""The real Envoy before a scripted gateway: gRPC, gRPC-Web and what a browser asks first."""
+"""The real Envoy before a scripted gateway: gRPC, gRPC-Web, server-sent events and what a browser asks first."""
 
 import asyncio
 import http.client
+import json
 from collections.abc import AsyncIterator, Iterator
 
+import aiohttp
 import grpc
 import pytest
+from google.protobuf import json_format
+from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health
 from weft.gateway.v1 import agent_gateway_service_pb2 as pb
@@ -140,10 +144,37 @@ def preflight(connection: http.client.HTTPConnection, origin: str) -> str | None
         return response.getheader("access-control-allow-origin")
 
 
-async def test_what_is_not_grpc_is_told_so(connection: http.client.HTTPConnection) -> None:
-    def get() -> tuple[int, bytes]:
-        connection.request("GET", "/")
-        with connection.getresponse() as response:
-            return response.status, response.read()
+async def test_server_sent_events_pass_message_by_message(
+    stack: Stack, gateway: PacedGateway, connection: http.client.HTTPConnection
+) -> None:
+    await until_healthy(stack)
 
-    assert await asyncio.to_thread(get) == (404, b"Weft speaks gRPC and gRPC-Web here.\n")
+    def get() -> http.client.HTTPResponse:
+        connection.request("GET", "/v1/runs/run_7/events?after_seq=1", headers={"origin": ORIGIN})
+        return connection.getresponse()
+
+    with await asyncio.to_thread(get) as response:
+        assert response.getheader("content-type") == "text/event-stream"
+        assert response.getheader("access-control-allow-origin") == ORIGIN
+        for seq in range(1, EVENTS + 1):
+            line = await asyncio.to_thread(response.readline)
+            assert json.loads(line.removeprefix(b"data: ")) == {"events": [{"seq": str(seq)}]}
+            assert await asyncio.to_thread(response.readline) == b"\n"
+            gateway.seen.release()
+        assert await asyncio.to_thread(response.read) == b""
+
+
+async def test_without_a_gateway_rest_and_grpc_are_told_each_in_its_own_way() -> None:
+    async with Stack(members={"envoy"}) as edge:
+        url = f"http://{edge.address('envoy')}/v1/runs"
+        async with aiohttp.ClientSession() as session, session.get(url) as response:
+            told = json_format.Parse(await response.text(), status_pb2.Status())
+            assert (response.status, told.code) == (503, code_pb2.UNAVAILABLE)
+            info, retry = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()
+            assert [told.details[0].Unpack(info), told.details[1].Unpack(retry)] == [True, True]
+            assert (info.reason, retry.retry_delay.seconds) == ("SERVICE_UNAVAILABLE", 1)
+        async with grpc.aio.insecure_channel(edge.address("envoy")) as channel:
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await AgentGatewayStub(channel).InitiateAgent(pb.InitiateAgentRequest(text="x"), timeout=10)
+        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+        assert "{" not in (caught.value.details() or "")

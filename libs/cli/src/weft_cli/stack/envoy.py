@@ -23,6 +23,7 @@ def config(ports: Mapping[str, int], gateways: Sequence[str]) -> str:
         listen_host=HOST,
         listen_port=ports["envoy"],
         cors_origins=LOCAL_ORIGINS,
+        descriptors=files("weft").joinpath("descriptors.binpb"),
         gateways=json.dumps([_endpoint(address) for address in gateways]),
     )
 
