@@ -166,7 +166,10 @@ def _a_spec() -> agent_pb2.AgentSpec:
 
 
 # What the token of a run opens; see design.md on runs' tokens.
-RUN_SCOPES = ["agents.read", "documents.read", "runs.read", "tasks.write", "tools.execute", "tools.read"]
+RUN_SCOPES = [
+    *("agents.read", "documents.read", "projects.read", "runs.read"),
+    *("tasks.write", "tools.execute", "tools.read"),
+]
 
 
 @dataclass

@@ -31,7 +31,7 @@ from weft_tools.servicer import ToolServicer
 
 KEY = b"k" * 32
 TENANT = UUID(int=7)
-SCOPES = ("tools.read", "tools.execute", "documents.read", "tasks.write", "runs.read")
+SCOPES = ("tools.read", "tools.execute", "documents.read", "projects.read", "tasks.write", "runs.read")
 QUICK = Limits(lease=0.4, renew_interval=0.1, cancel_grace=0.2, patience=2.0, poll_interval=0.02)
 
 

@@ -91,9 +91,26 @@ async def test_a_document_is_found_by_its_title_in_one_page_however_many_there_a
     assert setting.threads.documents.lists_asked == 1
 
 
+async def test_lists_are_paged_for_a_caller_and_for_a_run(setting: Setting, server: ToolsServer) -> None:
+    for number in range(3):
+        setting.threads.world.add_document(TENANT, f"notes {number}", f"text {number}")
+    run = setting.run("list_documents", "list_projects")
+    titles, token = [], ""
+    for index in range(3):
+        arguments = json.dumps({"page_size": 1, "page_token": token})
+        request = a_place("list_documents", index=index, arguments=arguments)
+        page = json.loads((await last_of(server.stub.ExecuteTool(request, metadata=setting.runner(run)))).content)
+        titles += [document["title"] for document in page["documents"]]
+        token = page.get("next_page_token", "")
+    assert (titles, token) == (["notes 0", "notes 1", "notes 2"], "")
+    request = a_request(setting.agent("list_projects"), "list_projects")
+    listed = json.loads((await last_of(server.stub.ExecuteTool(request, metadata=setting.caller()))).content)
+    assert listed["projects"] == [{"project_id": run.project_id, "name": "Default", "is_current": True}]
+
+
 async def test_a_call_may_name_a_project(setting: Setting, server: ToolsServer) -> None:
     tenant = setting.threads.world.tenant(TENANT)
-    tenant.projects.add(project := "prj_01h455vb4pex5vsknk084sn02q")
+    tenant.projects[project := "prj_01h455vb4pex5vsknk084sn02q"] = "There"
     request = a_request(setting.agent("create_task"), "create_task", '{"title": "There"}', project_id=project)
     await last_of(server.stub.ExecuteTool(request, metadata=setting.caller()))
     assert tenant.tasks[0].project_id == project

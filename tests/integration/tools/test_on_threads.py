@@ -12,6 +12,7 @@ import pytest
 from integration.tools.harness import a_place, a_request, eventually, failure_of, last_of, within
 from threads_world import SCOPES, Client, ThreadsWorld, an_agent
 from weft.documents.v1 import document_service_pb2
+from weft.projects.v1 import project_service_pb2
 from weft.runs.v1 import admission_service_pb2, event_pb2, run_pb2, run_service_pb2
 from weft.runs.v1 import run_queue_service_pb2 as queue_pb
 from weft.tasks.v1 import task_service_pb2
@@ -23,7 +24,7 @@ from weft_grpckit.status import reason_of
 from weft_grpckit.tokens import TokenSigner
 from weft_testkit.effect_tools import EFFECTS_FILE, effects_in
 
-BUILT_IN = ("search_documents", "read_document", "create_task")
+BUILT_IN = ("search_documents", "read_document", "create_task", "list_projects", "list_documents")
 
 
 @dataclass
@@ -115,6 +116,29 @@ async def test_a_run_searches_reads_and_makes_a_task_in_its_project(real: Real) 
     assert [(task.task_id, task.title, task.run_id) for task in tasks] == [(made["task_id"], "Renew it", run.run_id)]
 
 
+async def test_a_run_lists_the_projects_and_the_documents_of_its_tenant_page_by_page(real: Real) -> None:
+    run = await real.run(*BUILT_IN)
+    made = project_service_pb2.CreateProjectRequest(display_name="Garden")
+    garden = (await real.client.projects.CreateProject(made)).project.project_id
+    for number in range(3):
+        await put(real.client, garden, f"notes {number}", "text")
+    await put(real.client, run.project_id, "of the run", "text")
+    first = await called(real, run, 0, "list_projects", page_size=1)
+    assert first["projects"] == [{"project_id": garden, "name": "Garden", "is_current": False}]
+    rest = await called(real, run, 1, "list_projects", page_size=1, page_token=first["next_page_token"])
+    assert [(each["project_id"], each["is_current"]) for each in rest["projects"]] == [(run.project_id, True)]
+    assert "next_page_token" not in rest
+    own = await called(real, run, 2, "list_documents")
+    assert [(each["title"], each["size_bytes"]) for each in own["documents"]] == [("of the run", 4)]
+    newest = await called(real, run, 3, "list_documents", project_id=garden, page_size=2)
+    older = await called(real, run, 4, "list_documents", project_id=garden, page_token=newest["next_page_token"])
+    titles = [each["title"] for page in (newest, older) for each in page["documents"]]
+    assert titles == ["notes 2", "notes 1", "notes 0"]
+    moved = a_place("list_documents", index=5, arguments=json.dumps({"page_token": newest["next_page_token"]}))
+    refused = await last_of(real.stub.ExecuteTool(moved, metadata=as_run(run)))
+    assert "PAGE_TOKEN_INVALID" in refused.message
+
+
 async def test_a_run_sees_nothing_of_another_tenant(real: Real) -> None:
     tenant, stranger = await real.world.tenant()
     stranger_metadata = real.as_caller(tenant.tenant_id)
@@ -127,6 +151,12 @@ async def test_a_run_sees_nothing_of_another_tenant(real: Real) -> None:
     read = a_request(agent.agent_id, "read_document", json.dumps({"document": document_id}))
     outcome = await last_of(real.stub.ExecuteTool(read, metadata=stranger_metadata))
     assert "DOCUMENT_NOT_FOUND" in outcome.message
+    listing = a_request(agent.agent_id, "list_projects")
+    outcome = await last_of(real.stub.ExecuteTool(listing, metadata=stranger_metadata))
+    assert mine.project_id not in outcome.content
+    listing = a_request(agent.agent_id, "list_documents", json.dumps({"project_id": mine.project_id}))
+    outcome = await last_of(real.stub.ExecuteTool(listing, metadata=stranger_metadata))
+    assert "PROJECT_NOT_FOUND" in outcome.message
     there = a_request(agent.agent_id, "create_task", '{"title": "x"}', project_id=mine.project_id)
     error = await failure_of(real.stub.ExecuteTool(there, metadata=stranger_metadata))
     assert reason_of(error) == "PROJECT_NOT_FOUND"

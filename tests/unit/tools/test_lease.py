@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from weft_core.errors import UnavailableError
 from weft_tools.domain.attempt import Attempt
@@ -50,7 +50,8 @@ def unused(*_: object) -> NoReturn:
 
 
 def an_attempt(journal: OddJournal, tool: Tool) -> Attempt:
-    context = ToolContext("tlx_1", 1, "prj_1", "agt_1", "", "", documents=None, tasks=None, report=unused)  # type: ignore[arg-type]
+    nothing: Any = None
+    context = ToolContext("tlx_1", 1, "prj_1", "agt_1", "", "", nothing, nothing, nothing, unused)
     return Attempt(tool, journal, context, LIMITS)
 
 

@@ -65,7 +65,10 @@ from weft_threads.tools.journal import ToolJournal
 from weft_threads.tools.servicer import ToolJournalServicer
 
 # What a run may do through its token: load its agent, read its context, and what the tools do for it.
-RUN_SCOPES = ("agents.read", "documents.read", "runs.read", "tasks.write", "tools.execute", "tools.read")
+RUN_SCOPES = (
+    *("agents.read", "documents.read", "projects.read", "runs.read"),
+    *("tasks.write", "tools.execute", "tools.read"),
+)
 # A run's token outlives its running time by this, so that what it began can be written down.
 RUN_TOKEN_SLACK_SECONDS = 120.0
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
 from weft.documents.v1 import document_pb2, document_service_pb2
+from weft.projects.v1 import project_service_pb2
 from weft.runs.v1 import event_pb2
 from weft.tasks.v1 import task_pb2
 from weft.tools.v1 import tool_journal_service_pb2 as journal_pb
@@ -17,7 +18,7 @@ from weft_core.ids import format_id
 from weft_tools.domain.execution import Event, Executing, Progress
 from weft_tools.domain.journal import Begun, Call, Claimed, Finished, InProgress, RequestKey, RunPlace
 from weft_tools.domain.outcome import Completed, Failed, FailureReason, Outcome
-from weft_tools.domain.resources import Passage, SearchHit, Task
+from weft_tools.domain.resources import DocumentPage, ListedDocument, Passage, Project, ProjectPage, SearchHit, Task
 from weft_tools.domain.tool import Tool
 
 REASON_PREFIX = "TOOL_FAILURE_REASON_"
@@ -126,6 +127,20 @@ def hit_from(hit: document_pb2.SearchHit) -> SearchHit:
 def passage_from(answer: document_service_pb2.ReadDocumentResponse, offset: int) -> Passage:
     document = answer.document
     return Passage(document.document_id, document.title, answer.text, offset, answer.next_offset, answer.total_length)
+
+
+def document_page_from(answer: document_service_pb2.ListDocumentsResponse) -> DocumentPage:
+    return DocumentPage([_listed(each) for each in answer.documents], answer.next_page_token)
+
+
+def _listed(document: document_pb2.Document) -> ListedDocument:
+    updated = document.update_time.ToDatetime().isoformat(timespec="seconds") + "Z"
+    return ListedDocument(document.document_id, document.title, document.size_bytes, updated)
+
+
+def project_page_from(answer: project_service_pb2.ListProjectsResponse) -> ProjectPage:
+    projects = [Project(each.project_id, each.display_name) for each in answer.projects]
+    return ProjectPage(projects, answer.next_page_token)
 
 
 def task_from(task: task_pb2.Task) -> Task:

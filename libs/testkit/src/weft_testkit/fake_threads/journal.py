@@ -126,7 +126,7 @@ class FakeToolJournal(rpc.ToolJournalServiceServicer):
             raise InvalidFieldsError([FieldViolation("agent_id", "must name an agent")])
         tools = found(tenant.agents, request.agent_id, "agent")
         project_id = project_id or tenant.default_project_id
-        found({each: each for each in tenant.projects}, project_id, "project")
+        found(tenant.projects, project_id, "project")
         return _Setting(project_id, request.agent_id, tools)
 
     def _refuse_when_away(self) -> None:

@@ -6,6 +6,8 @@ from typing import Any, NoReturn
 from google.protobuf.timestamp_pb2 import Timestamp
 from weft.documents.v1 import document_pb2, document_service_pb2_grpc
 from weft.documents.v1 import document_service_pb2 as documents_pb
+from weft.projects.v1 import project_pb2, project_service_pb2_grpc
+from weft.projects.v1 import project_service_pb2 as projects_pb
 from weft.runs.v1 import run_pb2, run_service_pb2, run_service_pb2_grpc
 from weft.tasks.v1 import task_pb2, task_service_pb2_grpc
 from weft.tasks.v1 import task_service_pb2 as tasks_pb
@@ -56,12 +58,33 @@ class FakeDocuments(document_service_pb2_grpc.DocumentServiceServicer):
     ) -> documents_pb.ListDocumentsResponse:
         """Pages of one: whoever lists has to page. A token is a number."""
         self.lists_asked += 1
-        in_project = _documents_in(self.world.of(caller_of(context)), request.project_id)
+        tenant = self.world.of(caller_of(context))
+        found(tenant.projects, request.project_id, "project")
+        in_project = _documents_in(tenant, request.project_id)
         documents = [each for each in in_project if request.title in ("", each.title)]
         start = int(request.page_token or 0)
         return documents_pb.ListDocumentsResponse(
             documents=[_document(each) for each in documents[start : start + 1]],
             next_page_token=str(start + 1) if start + 1 < len(documents) else "",
+        )
+
+
+@dataclass
+class FakeProjects(project_service_pb2_grpc.ProjectServiceServicer):
+    world: FakeWorld
+
+    CreateProject = GetProject = UpdateProject = DeleteProject = _unused
+
+    async def ListProjects(
+        self, request: projects_pb.ListProjectsRequest, context: Context
+    ) -> projects_pb.ListProjectsResponse:
+        """A token is a number."""
+        named = list(self.world.of(caller_of(context)).projects.items())
+        start = int(request.page_token or 0)
+        end = start + (request.page_size or 50)
+        return projects_pb.ListProjectsResponse(
+            projects=[project_pb2.Project(project_id=each, display_name=name) for each, name in named[start:end]],
+            next_page_token=str(end) if end < len(named) else "",
         )
 
 
@@ -74,7 +97,7 @@ class FakeTasks(task_service_pb2_grpc.TaskServiceServicer):
     async def CreateTask(self, request: tasks_pb.CreateTaskRequest, context: Context) -> tasks_pb.CreateTaskResponse:
         caller = caller_of(context)
         tenant = self.world.of(caller)
-        found({each: each for each in tenant.projects}, request.project_id, "project")
+        found(tenant.projects, request.project_id, "project")
         for known in tenant.tasks:
             if request.request_id and known.request_id == request.request_id:
                 if (known.title, known.description) != (request.title, request.description):

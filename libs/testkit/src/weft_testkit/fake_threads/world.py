@@ -47,7 +47,8 @@ class FakeTask:
 @dataclass(slots=True)
 class FakeTenant:
     default_project_id: str = field(default_factory=lambda: new_id("prj"))
-    projects: set[str] = field(default_factory=set)
+    projects: dict[str, str] = field(default_factory=dict)
+    """The name of each project."""
     agents: dict[str, frozenset[str]] = field(default_factory=dict)
     """The tools of each agent."""
     runs: dict[str, FakeRun] = field(default_factory=dict)
@@ -55,7 +56,7 @@ class FakeTenant:
     tasks: list[FakeTask] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.projects.add(self.default_project_id)
+        self.projects[self.default_project_id] = "Default"
 
 
 class FakeWorld:

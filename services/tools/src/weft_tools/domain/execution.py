@@ -14,7 +14,7 @@ from weft_tools.domain.journal import Begun, Call, Claimed, ExecutionLostError, 
 from weft_tools.domain.limits import Limits
 from weft_tools.domain.outcome import Completed, Failed, Outcome
 from weft_tools.domain.patience import patiently
-from weft_tools.domain.resources import Documents, Runs, Tasks
+from weft_tools.domain.resources import Documents, Projects, Runs, Tasks
 from weft_tools.domain.tool import Arguments, Tool, ToolContext
 
 MAX_PROGRESS_WAITING: Final = 100
@@ -42,6 +42,7 @@ class Session:
 
     journal: Journal
     documents: Documents
+    projects: Projects
     tasks: Tasks
     runs: Runs
 
@@ -160,6 +161,7 @@ class Execution:
             thread_id=claimed.thread_id,
             run_id=claimed.run_id,
             documents=self._session.documents,
+            projects=self._session.projects,
             tasks=self._session.tasks,
             report=self._report,
         )

@@ -27,6 +27,38 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True)
+class ListedDocument:
+    """`update_time` as RFC 3339, to the second."""
+
+    document_id: str
+    title: str
+    size_bytes: int
+    update_time: str
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentPage:
+    """`next_page_token` is empty after the last page."""
+
+    documents: Sequence[ListedDocument]
+    next_page_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    project_id: str
+    display_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectPage:
+    """`next_page_token` is empty after the last page."""
+
+    projects: Sequence[Project]
+    next_page_token: str
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     task_id: str
     title: str
@@ -44,6 +76,22 @@ class Documents(Protocol):
 
     async def find_by_title(self, project_id: str, title: str) -> str | None:
         """Return the id of the project's document of exactly this title."""
+        ...
+
+    async def list_page(self, project_id: str, page_size: int, page_token: str) -> DocumentPage:
+        """Return a page of the project's documents, newest first.
+
+        Raises: NotFoundError PROJECT_NOT_FOUND, InvalidArgumentError where the token is none of this list's.
+        """
+        ...
+
+
+class Projects(Protocol):
+    async def list_page(self, page_size: int, page_token: str) -> ProjectPage:
+        """Return a page of the tenant's projects, newest first.
+
+        Raises: InvalidArgumentError where the token is none of this list's.
+        """
         ...
 
 

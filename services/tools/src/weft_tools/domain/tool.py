@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from weft_tools.domain.resources import Documents, Tasks
+from weft_tools.domain.resources import Documents, Projects, Tasks
 
 DEFAULT_TIMEOUT_SECONDS: Final = 300.0
 
@@ -31,6 +31,7 @@ class ToolContext:
     thread_id: str
     run_id: str
     documents: Documents
+    projects: Projects
     tasks: Tasks
     report: Report
 
