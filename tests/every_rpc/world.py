@@ -117,7 +117,10 @@ class Estate:
 
     async def make_thread(self, agent_id: str = "", project_id: str = "") -> str:
         asked = threads.CreateThreadRequest(
-            project_id=project_id or self.project_id, agent_id=agent_id or self.agent_id, title="thread"
+            project_id=project_id or self.project_id,
+            agent_id=agent_id or self.agent_id,
+            title="thread",
+            metadata={"kind": "furniture"},
         )
         return str((await self.do(asked)).thread.thread_id)
 

@@ -23,6 +23,11 @@ def _(estate: Estate) -> Message:
     return threads.ListThreadsRequest(project_id=estate.project_id, agent_id=estate.agent_id, page_size=1)
 
 
+@plain(threads.ListThreadsRequest, "metadata")
+def _(estate: Estate) -> Message:
+    return threads.ListThreadsRequest(metadata={"kind": "furniture"}, page_size=1)
+
+
 @plain(threads.UpdateThreadRequest)
 def _(estate: Estate) -> Message:
     return threads.UpdateThreadRequest(thread_id=estate.thread_id, title="renamed", agent_id=estate.agent_id)

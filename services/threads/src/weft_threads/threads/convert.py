@@ -36,6 +36,7 @@ def thread_to_proto(thread: Thread) -> pb.Thread:
         create_time=timestamp(thread.create_time),
         update_time=timestamp(thread.update_time),
         created_by=thread.created_by,
+        agent_state=pb.ThreadAgentState.Value(f"THREAD_AGENT_STATE_{thread.agent_state.upper()}"),
     )
 
 
@@ -53,6 +54,7 @@ def filter_from(request: service_pb.ListThreadsRequest) -> ThreadFilter:
         project_id=parse_id("prj", request.project_id, "project_id") if request.project_id else None,
         agent_id=parse_id("agt", request.agent_id, "agent_id") if request.agent_id else None,
         is_active=request.is_active if request.HasField("is_active") else None,
+        metadata=dict(request.metadata),
     )
 
 

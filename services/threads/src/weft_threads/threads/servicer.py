@@ -1,5 +1,7 @@
 """weft.threads.v1.ThreadService."""
 
+from dataclasses import asdict
+
 from weft.threads.v1 import thread_service_pb2 as pb
 from weft.threads.v1 import thread_service_pb2_grpc as grpc_pb
 from weft_core.ids import parse_id
@@ -24,9 +26,8 @@ class ThreadServicer(grpc_pb.ThreadServiceServicer):
 
     async def ListThreads(self, request: pb.ListThreadsRequest, context: Context) -> pb.ListThreadsResponse:
         caller, wanted = caller_of(context), convert.filter_from(request)
-        filters = {"project_id": wanted.project_id, "agent_id": wanted.agent_id, "is_active": wanted.is_active}
         page = await self._pager.page(
-            PageRequest(caller.tenant_id, "ListThreads", filters, request.page_size, request.page_token),
+            PageRequest(caller.tenant_id, "ListThreads", asdict(wanted), request.page_size, request.page_token),
             lambda cursor, limit: self._threads.list(caller, wanted, uuid_of(cursor), limit),
             lambda thread: thread.thread_id.bytes,
             convert.thread_bytes,

@@ -5,14 +5,21 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weft_threads.missing import not_found, tenant_gone
 from weft_threads.store.tables import NOW, TENANT, messages, tenants, thread_counts, threads
 from weft_threads.threads.thread import Message, NewThread, Place, Thread, ThreadFilter
 
-_COLUMNS = tuple(threads.c[name] for name in Thread.__dataclass_fields__)
+# By partial indexes on runs whose predicates are these very words; a parameter in their place would not prove them.
+_AGENT_STATE: sa.ColumnElement[str] = sa.literal_column(
+    "coalesce((SELECT r.state FROM runs r WHERE r.tenant_id = threads.tenant_id AND r.thread_id = threads.thread_id "
+    "AND r.state IN ('running', 'waiting')), (SELECT r.state FROM runs r WHERE r.tenant_id = threads.tenant_id "
+    "AND r.thread_id = threads.thread_id AND r.state = 'queued' LIMIT 1), 'idle')"
+)
+_STORED = tuple(name for name in Thread.__dataclass_fields__ if name != "agent_state")
+_COLUMNS = (*(threads.c[name] for name in _STORED), _AGENT_STATE.label("agent_state"))
 _THREADS = sa.select(*_COLUMNS).where(threads.c.delete_time.is_(None))
 _MESSAGE_COLUMNS = tuple(messages.c[name] for name in Message.__dataclass_fields__)
 _PLACE = sa.tuple_(messages.c.turn, messages.c.index)
@@ -71,6 +78,8 @@ async def get_thread(tx: AsyncConnection, thread_id: UUID) -> Thread:
 
 
 async def list_threads(tx: AsyncConnection, wanted: ThreadFilter, before: UUID | None, limit: int) -> Sequence[Thread]:
+    if wanted.metadata:
+        return await _search_threads(tx, wanted, before, limit)
     query = _THREADS
     if wanted.project_id is not None:
         query = query.where(threads.c.project_id == wanted.project_id)
@@ -81,6 +90,16 @@ async def list_threads(tx: AsyncConnection, wanted: ThreadFilter, before: UUID |
     if before is not None:
         query = query.where(threads.c.thread_id < before)
     rows = await tx.execute(query.order_by(threads.c.thread_id.desc()).limit(limit))
+    return [Thread(**row._mapping) for row in rows]
+
+
+async def _search_threads(
+    tx: AsyncConnection, wanted: ThreadFilter, before: UUID | None, limit: int
+) -> Sequence[Thread]:
+    pairs = sa.cast(sa.literal(dict(wanted.metadata), JSONB), JSONB)
+    found = sa.func.search_threads(pairs, wanted.project_id, wanted.agent_id, wanted.is_active, before, limit)
+    query = _THREADS.where(threads.c.thread_id.in_(sa.select(found.column_valued())))
+    rows = await tx.execute(query.order_by(threads.c.thread_id.desc()))
     return [Thread(**row._mapping) for row in rows]
 
 

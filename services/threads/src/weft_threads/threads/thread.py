@@ -18,6 +18,8 @@ class Thread:
     create_time: datetime
     update_time: datetime
     created_by: str
+    # What its runs do: idle, queued, running or waiting.
+    agent_state: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,8 @@ class ThreadFilter:
     project_id: UUID | None
     agent_id: UUID | None
     is_active: bool | None
+    # Pairs that a thread must have, all of them; empty for whatever.
+    metadata: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)

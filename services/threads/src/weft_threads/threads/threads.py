@@ -55,8 +55,10 @@ class Threads:
             if "agent_id" in new:
                 await _require_agent(tx, new["agent_id"])
             thread = await store.update_thread(tx, thread_id, new)
-            if "title" in new:
+            if "title" in changes:
                 await store.log_event(tx, thread_id, "title.updated")
+            if changes.keys() - {"title"}:
+                await store.log_event(tx, thread_id, "thread.updated")
             return thread
 
         return await self._database.transact(caller.tenant_id, work)

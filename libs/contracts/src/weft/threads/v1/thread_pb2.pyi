@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -18,6 +19,38 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _ThreadAgentState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ThreadAgentStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ThreadAgentState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    THREAD_AGENT_STATE_UNSPECIFIED: _ThreadAgentState.ValueType  # 0
+    """Not said."""
+    THREAD_AGENT_STATE_IDLE: _ThreadAgentState.ValueType  # 1
+    """Every run of the thread has ended, or there is none."""
+    THREAD_AGENT_STATE_QUEUED: _ThreadAgentState.ValueType  # 2
+    """A run is queued, and none is running or waiting."""
+    THREAD_AGENT_STATE_RUNNING: _ThreadAgentState.ValueType  # 3
+    """A run is running."""
+    THREAD_AGENT_STATE_WAITING: _ThreadAgentState.ValueType  # 4
+    """A run waits for something; no other of the thread runs until it goes on or ends."""
+
+class ThreadAgentState(_ThreadAgentState, metaclass=_ThreadAgentStateEnumTypeWrapper):
+    """What the runs of a thread do."""
+
+THREAD_AGENT_STATE_UNSPECIFIED: ThreadAgentState.ValueType  # 0
+"""Not said."""
+THREAD_AGENT_STATE_IDLE: ThreadAgentState.ValueType  # 1
+"""Every run of the thread has ended, or there is none."""
+THREAD_AGENT_STATE_QUEUED: ThreadAgentState.ValueType  # 2
+"""A run is queued, and none is running or waiting."""
+THREAD_AGENT_STATE_RUNNING: ThreadAgentState.ValueType  # 3
+"""A run is running."""
+THREAD_AGENT_STATE_WAITING: ThreadAgentState.ValueType  # 4
+"""A run waits for something; no other of the thread runs until it goes on or ends."""
+Global___ThreadAgentState: _TypeAlias = ThreadAgentState  # noqa: Y015
 
 @_typing.final
 class Thread(_message.Message):
@@ -55,6 +88,7 @@ class Thread(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     CREATED_BY_FIELD_NUMBER: _builtins.int
+    AGENT_STATE_FIELD_NUMBER: _builtins.int
     thread_id: _builtins.str
     """The id, as `thr_01h…`. Given by the server."""
     project_id: _builtins.str
@@ -69,6 +103,8 @@ class Thread(_message.Message):
     """The turn of its newest message; 0 when it has none."""
     created_by: _builtins.str
     """The principal that made it."""
+    agent_state: Global___ThreadAgentState.ValueType
+    """What its runs do, as of this answer."""
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Whatever the caller wants to keep with it."""
@@ -94,10 +130,11 @@ class Thread(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         created_by: _builtins.str = ...,
+        agent_state: Global___ThreadAgentState.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "create_time", b"create_time", "created_by", b"created_by", "is_active", b"is_active", "last_turn", b"last_turn", "metadata", b"metadata", "project_id", b"project_id", "thread_id", b"thread_id", "title", b"title", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "agent_state", b"agent_state", "create_time", b"create_time", "created_by", b"created_by", "is_active", b"is_active", "last_turn", b"last_turn", "metadata", b"metadata", "project_id", b"project_id", "thread_id", b"thread_id", "title", b"title", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

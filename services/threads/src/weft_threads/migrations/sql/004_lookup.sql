@@ -14,6 +14,31 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
   SELECT * FROM tenants WHERE tenant_id > p_after ORDER BY tenant_id LIMIT p_limit
 $$;
 
+-- Threads that have all pairs of `p_metadata`, newest first. Under row-level security the GIN index would not be used. The
+-- tenant is the transaction's own; NULL as a filter means whatever. How rare the pairs are cannot be known beforehand (no
+-- statistics of metadata are used here): common ones are found among the newest threads, only others are looked up.
+CREATE FUNCTION search_threads(p_metadata jsonb, p_project uuid, p_agent uuid, p_is_active boolean, p_before uuid, p_limit int)
+RETURNS SETOF uuid
+LANGUAGE plpgsql STABLE ROWS 50 SECURITY DEFINER SET search_path = public, pg_temp SET plan_cache_mode = force_custom_plan AS $$
+DECLARE v_tenant uuid := current_tenant(); v_found uuid[];
+BEGIN
+  v_found := ARRAY(SELECT t.thread_id FROM (SELECT * FROM threads
+        WHERE tenant_id = v_tenant AND delete_time IS NULL AND (p_before IS NULL OR thread_id < p_before)
+        ORDER BY thread_id DESC LIMIT 500) t
+    WHERE t.metadata @> p_metadata AND (p_project IS NULL OR t.project_id = p_project)
+      AND (p_agent IS NULL OR t.agent_id = p_agent) AND (p_is_active IS NULL OR t.is_active = p_is_active)
+    ORDER BY t.thread_id DESC LIMIT p_limit);
+  IF cardinality(v_found) < p_limit THEN
+    -- Materialized: with the LIMIT in sight the planner would walk all threads of the tenant, in the hope of many hits.
+    v_found := ARRAY(WITH t AS MATERIALIZED (SELECT thread_id FROM threads
+        WHERE tenant_id = v_tenant AND metadata @> p_metadata AND metadata <> '{}' AND delete_time IS NULL
+          AND (p_project IS NULL OR project_id = p_project) AND (p_agent IS NULL OR agent_id = p_agent)
+          AND (p_is_active IS NULL OR is_active = p_is_active) AND (p_before IS NULL OR thread_id < p_before))
+      SELECT thread_id FROM t ORDER BY thread_id DESC LIMIT p_limit);
+  END IF;
+  RETURN QUERY SELECT unnest(v_found);
+END $$;
+
 -- Passages of a project's documents by rank. Under row-level security the GIN index would not be used. The tenant is
 -- the transaction's own. Any word may match; passages with more of the words come first, then those in which they stand
 -- closer together: the rank is the number of words plus a density below 1.

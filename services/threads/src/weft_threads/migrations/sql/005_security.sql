@@ -73,7 +73,8 @@ BEGIN
     EXECUTE 'ALTER FUNCTION ' || f || ' OWNER TO weft_definer';
     EXECUTE 'GRANT EXECUTE ON FUNCTION ' || f || ' TO weft_queue';
   END LOOP;
-  FOREACH f IN ARRAY ARRAY['resolve_api_key(bytea)', 'list_tenants(uuid, int)', 'search_passages(uuid, text, int)'] LOOP
+  FOREACH f IN ARRAY ARRAY['resolve_api_key(bytea)', 'list_tenants(uuid, int)', 'search_passages(uuid, text, int)',
+      'search_threads(jsonb, uuid, uuid, boolean, uuid, int)'] LOOP
     EXECUTE 'ALTER FUNCTION ' || f || ' OWNER TO weft_definer';
     EXECUTE 'GRANT EXECUTE ON FUNCTION ' || f || ' TO weft_app';
   END LOOP;
