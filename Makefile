@@ -4,7 +4,7 @@ PORT_BASE ?= 7400
 PY := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test check unit fmt protos docs rows bench compat prove lock clean
+.PHONY: help install demo up test check unit fmt protos docs rows bench soak compat prove lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ rows: install ## each requirement with the tests that show it
 
 bench: install ## measure what docs/performance.md states
 	@$(PY) bench/run.py
+
+soak: install ## thousands of mixed runs at once, then the oracle, memory and leftovers; ARGS="--runs 10000 --seed 1"
+	@PYTHONPATH=tests $(PY) -m soak $(ARGS)
 
 compat: install ## talk to another OpenAI-compatible server; installs it, which takes minutes
 	@.venv/bin/pytest -m compat --override-ini timeout=1800 tests/compat
