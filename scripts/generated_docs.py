@@ -14,6 +14,7 @@ from google.protobuf.descriptor import MethodDescriptor
 from weft.errors.v1 import error_reason_pb2
 from weft_gateway.public import SERVICES
 from weft_grpckit.contract import contract_of
+from weft_telemetry import names
 from weft_threads.runs.states import NEXT, TERMINAL, RunState
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -84,6 +85,21 @@ def scopes() -> str:
     return "\n".join([*lines, *(f"| `{scope}` | {', '.join(by_scope[scope])} |" for scope in sorted(by_scope))])
 
 
+def telemetry_spans() -> str:
+    lines = ["| name | kind | service | what |", "|---|---|---|---|"]
+    return "\n".join(
+        [*lines, *(f"| `{each.name}` | {each.kind} | {each.service} | {each.meaning} |" for each in names.SPANS)]
+    )
+
+
+def telemetry_metrics() -> str:
+    lines = ["| name | kind | unit | attributes | what |", "|---|---|---|---|---|"]
+    for each in sorted(names.METRICS, key=lambda metric: metric.name):
+        attributes = ", ".join(f"`{name}`" for name in each.attributes)
+        lines.append(f"| `{each.name}` | {each.kind} | {each.unit} | {attributes} | {each.meaning} |")
+    return "\n".join(lines)
+
+
 BLOCKS: Mapping[str, Callable[[], str]] = {
     "run_diagram": run_diagram,
     "run_table": run_table,
@@ -91,6 +107,8 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "reasons": lambda: reasons(common=False),
     "scopes": scopes,
     "settings": settings_table.tables,
+    "telemetry_spans": telemetry_spans,
+    "telemetry_metrics": telemetry_metrics,
 }
 
 

@@ -5,10 +5,12 @@ from collections.abc import Callable
 from typing import Any
 
 import grpc
+from weft_telemetry.rpc import MadeCalls
 
 from weft_grpckit import options
 from weft_grpckit.context import current_token
 from weft_grpckit.deadlines import next_hop_timeout
+from weft_grpckit.observed_calls import observed
 from weft_grpckit.tokens import METADATA_KEY, TokenSigner
 
 TokenSource = Callable[[], str]
@@ -65,20 +67,26 @@ class ServiceChannel(grpc.aio.Channel):
 
     def __init__(self, channel: grpc.aio.Channel, token: TokenSource, timeout_seconds: float) -> None:
         self._channel, self._token, self._timeout_seconds = channel, token, timeout_seconds
+        self._observer = MadeCalls.find()
 
-    def unary_unary(self, *args: Any, **kwargs: Any) -> Any:
-        return self._with_terms(self._channel.unary_unary(*args, **kwargs), self._timeout_seconds)
+    def unary_unary(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        return self._with_terms(method, self._channel.unary_unary(method, *args, **kwargs), self._timeout_seconds)
 
-    def stream_unary(self, *args: Any, **kwargs: Any) -> Any:
-        return self._with_terms(self._channel.stream_unary(*args, **kwargs), self._timeout_seconds)
+    def stream_unary(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        return self._with_terms(method, self._channel.stream_unary(method, *args, **kwargs), self._timeout_seconds)
 
-    def unary_stream(self, *args: Any, **kwargs: Any) -> Any:
-        return self._with_terms(self._channel.unary_stream(*args, **kwargs), None)
+    def unary_stream(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        return self._with_terms(method, self._channel.unary_stream(method, *args, **kwargs), None)
 
-    def stream_stream(self, *args: Any, **kwargs: Any) -> Any:
-        return self._with_terms(self._channel.stream_stream(*args, **kwargs), None)
+    def stream_stream(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        return self._with_terms(method, self._channel.stream_stream(method, *args, **kwargs), None)
 
-    def _with_terms(self, callable_: Callable[..., Any], default_seconds: float | None) -> Callable[..., Any]:
+    def _with_terms(
+        self, method: str, callable_: Callable[..., Any], default_seconds: float | None
+    ) -> Callable[..., Any]:
+        if self._observer is not None:
+            callable_ = observed(self._observer, method, callable_)
+
         def call(request: Any = None, *, timeout: float | None = None, metadata: Any = None, **kwargs: Any) -> Any:
             own = timeout if timeout is not None else default_seconds
             return callable_(request, timeout=next_hop_timeout(own), metadata=self._metadata(metadata), **kwargs)

@@ -4,7 +4,8 @@ from contextvars import ContextVar
 from typing import Any, TypeAlias
 
 import grpc
-from weft_core.caller import Caller
+from weft_core.caller import Caller, CallerKind
+from weft_core.ids import format_id
 
 from weft_grpckit.tokens import token_invalid
 
@@ -31,6 +32,17 @@ def caller_of(context: Context) -> Caller:
 def current_token() -> str:
     """Return the token of the call being served, "" outside of one: for calls made on the caller's behalf."""
     return _token.get()
+
+
+def served_ids() -> dict[str, str]:
+    """Return for whom the call being served is, as far as its token says: for log lines and spans."""
+    caller = _caller.get()
+    if caller is None or caller.kind is CallerKind.SERVICE:
+        return {}
+    ids = {"tenant_id": format_id("ten", caller.tenant_id)}
+    if caller.run_id is not None:
+        ids["run_id"] = format_id("run", caller.run_id)
+    return ids
 
 
 def metadata_value(context: Context, key: str) -> str:

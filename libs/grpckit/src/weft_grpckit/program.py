@@ -8,8 +8,12 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, Final, NoReturn, TypeVar
 
 import uvloop
+from weft_telemetry.setup import set_up, shut_down
+from weft_telemetry.work import worked_for
 
+from weft_grpckit.context import served_ids
 from weft_grpckit.server import WeftServer
+from weft_grpckit.settings import ServerSettings
 
 logger = logging.getLogger(__name__)
 
@@ -17,6 +21,8 @@ _CANCELLATIONS: Final = 5
 _CLEAN_UP_SECONDS: Final = 1.0
 # What calls get of a grace that draining has used up: their answers may be on their way.
 _LAST_CALLS_SECONDS: Final = 1.0
+# What may be spent at the very end on sending the last spans and metrics.
+_FLUSH_SECONDS: Final = 3.0
 
 Opened = TypeVar("Opened")
 Drain = Callable[[], Awaitable[None]]
@@ -116,6 +122,16 @@ async def end_tasks(tasks: Collection[asyncio.Task[Any]]) -> None:
             logger.error("%s does not end when it is cancelled", task.get_name())
 
 
+def run_service(service: str, settings: ServerSettings, compose: Callable[[Program], Awaitable[object]]) -> NoReturn:
+    """Run a service as its settings say: logging, telemetry, then `run_program`."""
+    try:
+        set_up(service, settings, settings.log_level, lambda: {**worked_for(), **served_ids()})
+    except OSError as error:
+        logger.critical("telemetry could not be started, is the port for Prometheus taken? %s", error)
+        raise SystemExit(1) from None
+    run_program(compose, grace_seconds=settings.stop_grace_seconds)
+
+
 def run_program(compose: Callable[[Program], Awaitable[object]], *, grace_seconds: float = 10.0) -> NoReturn:
     """Run a service until SIGTERM or SIGINT; exit with 0 then, with 1 when it failed.
 
@@ -135,4 +151,6 @@ def run_program(compose: Callable[[Program], Awaitable[object]], *, grace_second
     except Exception as error:
         logger.critical("stopped by a failure: %s", error, exc_info=error)
         raise SystemExit(1) from None
+    finally:
+        shut_down(min(_FLUSH_SECONDS, grace_seconds))
     raise SystemExit(0)

@@ -9,6 +9,8 @@ import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 from grpc_health.v1 import health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
+from weft_telemetry import names, state
+from weft_telemetry.metrics import observe_number
 
 from weft_grpckit import options
 from weft_grpckit.contract import service_named
@@ -16,6 +18,7 @@ from weft_grpckit.error_table import ErrorTable
 from weft_grpckit.interceptors.access import AccessInterceptor
 from weft_grpckit.interceptors.admission import AdmissionInterceptor
 from weft_grpckit.interceptors.errors import ErrorInterceptor
+from weft_grpckit.interceptors.observation import ObservationInterceptor
 from weft_grpckit.interceptors.validation import ValidationInterceptor
 from weft_grpckit.interceptors.wrapping import WrappingInterceptor
 from weft_grpckit.reflection import enable_reflection
@@ -44,7 +47,11 @@ class WeftServer:
         self.stopping = stopping or asyncio.Event()
         self._admission = AdmissionInterceptor(max_calls)
         outer = ErrorInterceptor(errors or ErrorTable(), self.stopping.is_set, strict_reasons=strict_reasons)
-        self._server = grpc.aio.server(interceptors=[outer, self._admission, *guards], options=options.SERVER)
+        self.interceptors: tuple[WrappingInterceptor, ...] = (outer, self._admission, *guards)
+        if state.installed().is_on:
+            self.interceptors = (ObservationInterceptor(), *self.interceptors)
+            observe_number(names.ACTIVE_CALLS, lambda: self._admission.active_calls)
+        self._server = grpc.aio.server(interceptors=self.interceptors, options=options.SERVER)
         self._health = health_aio.HealthServicer()  # type: ignore[no-untyped-call,unused-ignore]
         self._services: list[ServiceDescriptor] = []
         self._shown: list[ServiceDescriptor] | None = None

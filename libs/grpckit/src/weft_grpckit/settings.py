@@ -6,6 +6,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from weft_telemetry.settings import TelemetrySettings
 
 from weft_grpckit.channels import target_of
 
@@ -47,7 +48,7 @@ Addresses = Annotated[str, AfterValidator(_addresses)]
 RedisUrl = Annotated[str, AfterValidator(_redis_url)]
 
 
-class ServerSettings(BaseSettings):
+class ServerSettings(TelemetrySettings):
     """What every service is told. Subclasses add their own and override `listen_address`."""
 
     model_config = SettingsConfigDict(

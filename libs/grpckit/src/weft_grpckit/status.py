@@ -1,6 +1,6 @@
 """Errors to gRPC statuses with details, and back."""
 
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import grpc
 from google.protobuf import any_pb2, duration_pb2
@@ -79,8 +79,19 @@ def reason_of(error: grpc.aio.AioRpcError) -> str:
     return found.reason if found is not None else ""
 
 
+def reason_in(trailing_metadata: Any) -> str:
+    """Return the reason that a call's trailing metadata carry, "" where they carry none."""
+    status = _status_in(trailing_metadata)
+    info = error_details_pb2.ErrorInfo()
+    return info.reason if status is not None and _unpack(status, info) and info.domain == DOMAIN else ""
+
+
 def _details_of(error: grpc.aio.AioRpcError) -> status_pb2.Status | None:
-    for key, value in error.trailing_metadata() or ():
+    return _status_in(error.trailing_metadata())
+
+
+def _status_in(trailing_metadata: Any) -> status_pb2.Status | None:
+    for key, value in trailing_metadata or ():
         if key == "grpc-status-details-bin":
             try:
                 return status_pb2.Status.FromString(cast(bytes, value))

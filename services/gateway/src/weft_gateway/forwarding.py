@@ -12,6 +12,7 @@ from weft_core.errors import server_stopping
 from weft_grpckit.context import Context
 from weft_grpckit.contract import MethodContract, contracts_of
 from weft_grpckit.status import from_rpc_error
+from weft_telemetry.rpc import note_status
 
 from weft_gateway.waits import request_after
 
@@ -115,6 +116,8 @@ def _is_lost_peer(error: grpc.aio.AioRpcError) -> bool:
 
 async def _pass_on(error: grpc.aio.AioRpcError, context: Context) -> NoReturn:
     """End with the service's own status, details and trailing metadata; else let the error table say what it means."""
-    if from_rpc_error(error) is None:
+    told = from_rpc_error(error)
+    if told is None:
         raise error
+    note_status(error.code().name, told.reason)
     await context.abort(error.code(), error.details() or "", tuple(error.trailing_metadata() or ()))

@@ -23,11 +23,10 @@ from weft.tenants.v1 import credential_service_pb2_grpc, tenant_service_pb2_grpc
 from weft.threads.v1 import thread_service_pb2_grpc
 from weft.tools.v1 import tool_journal_service_pb2_grpc
 from weft_core.page_tokens import PageTokens
-from weft_grpckit.program import Program, run_program
+from weft_grpckit.program import Program, run_service
 from weft_grpckit.server import WeftServer, inner_guards
 from weft_grpckit.settings import load_settings
 from weft_grpckit.tokens import TokenSigner, TokenVerifier
-from weft_telemetry.logs import set_up_logging
 from weft_wire.live import LiveEvents
 from weft_wire.outlet import RedisOutlet
 
@@ -186,5 +185,4 @@ async def _open_database(settings: Settings, program: Program) -> Database:
 
 def main() -> None:
     settings = load_settings(Settings)
-    set_up_logging("threads", settings.log_level)
-    run_program(lambda program: compose(settings, program), grace_seconds=settings.stop_grace_seconds)
+    run_service("threads", settings, lambda program: compose(settings, program))

@@ -6,11 +6,10 @@ from weft.tools.v1 import tool_service_pb2_grpc
 from weft_core.page_tokens import PageTokens
 from weft_grpckit.channels import open_channel
 from weft_grpckit.deadlines import without_deadline
-from weft_grpckit.program import Program, run_program
+from weft_grpckit.program import Program, run_service
 from weft_grpckit.server import WeftServer, inner_guards
 from weft_grpckit.settings import load_settings
 from weft_grpckit.tokens import TokenSigner, TokenVerifier
-from weft_telemetry.logs import set_up_logging
 
 from weft_tools.builtin import BUILT_IN
 from weft_tools.clients import Sessions
@@ -57,5 +56,4 @@ def detached_context() -> Context:
 
 def main() -> None:
     settings = load_settings(Settings)
-    set_up_logging("tools", settings.log_level)
-    run_program(lambda program: compose(settings, program), grace_seconds=settings.stop_grace_seconds)
+    run_service("tools", settings, lambda program: compose(settings, program))

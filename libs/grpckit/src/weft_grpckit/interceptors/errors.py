@@ -17,6 +17,8 @@ from weft_core.errors import (
     WeftError,
     server_stopping,
 )
+from weft_telemetry.rpc import note_status
+from weft_telemetry.tracing import current_trace_id
 
 from weft_grpckit.context import Context
 from weft_grpckit.contract import MethodContract
@@ -95,6 +97,7 @@ class ErrorInterceptor(WrappingInterceptor):
         if isinstance(error, asyncio.CancelledError) and _is_own_cancellation():
             raise error
         told = self._declared(self._told(error, contract, context), contract)
+        note_status(told.code, told.reason)
         await context.abort_with_status(to_status(told))
 
     def _told(self, error: BaseException, contract: MethodContract, context: Context) -> WeftError:
@@ -125,7 +128,7 @@ def _check_parsed(request: Any) -> None:
 
 def internal(what: str, error: BaseException) -> InternalError:
     """Log a fault of the server and return what the caller is told of it: where to find it, and nothing more."""
-    trace_id = uuid4().hex
+    trace_id = current_trace_id() or uuid4().hex
     logger.error("%s (trace_id %s)", what, trace_id, exc_info=error)
     return InternalError("INTERNAL", "internal error", metadata={"trace_id": trace_id})
 
