@@ -38,6 +38,7 @@ PRINTS: Mapping[str, tuple[str, ...]] = {
     "--list-methods": ("weft.gateway.v1.AgentGateway/InitiateAgent", "weft.tools.v1.ToolService/ExecuteTool"),
     '{"text": "Say hello."}': (r'"threadId": "thr_', r'"seq": "1"', r'"runSucceeded"'),
     '"after_seq": 4': (r'"seq": "5"', r'"runSucceeded"'),
+    "StreamAgent": (r'(?s)"initiated": .*"runId": "(run_\w+)".*"initiated": .*"runId": "\1"', r'"runSucceeded"'),
     "WaitRun": ("RUN_STATE_SUCCEEDED", '"runs": '),
     "CancelRun": ("RUN_STATE_CANCELLED", '"modelClosedTime"', '"endTime"'),
     "Prune the roses": ("search_documents", "read_document", r'"title": "Prune the roses"'),

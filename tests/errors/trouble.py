@@ -99,12 +99,13 @@ async def _first(rpc: Rpc, owner: Estate) -> Asked:
     return await recipes_of(rpc)[0].cook(owner)
 
 
-INITIATES: Final = ("AgentGateway/InitiateAgent", "AdmissionService/InitiateRun")
+INITIATES: Final = ("AgentGateway/InitiateAgent", "AgentGateway/StreamAgent", "AdmissionService/InitiateRun")
 
 
 def _initiate(rpc: Rpc, **fields: Any) -> Any:
     made: Any = rpc.request
-    return made(**{"text": "hello", **fields})
+    asked = {"text": "hello", **fields}
+    return made(initiate=asked) if rpc.method.name == "StreamAgent" else made(**asked)
 
 
 @trouble("PROJECT_NOT_FOUND", *INITIATES)

@@ -54,7 +54,7 @@ def without_ids(text: str) -> str:
 
 
 async def ask(channel: grpc.aio.Channel, rpc: Rpc, request: Message | bytes, metadata: Metadata = ()) -> Answer:
-    """Call, and read a stream to its end."""
+    """Call, and read a stream to its end, where it has one."""
     return await ask_path(
         channel,
         rpc.contract.path,
@@ -62,6 +62,7 @@ async def ask(channel: grpc.aio.Channel, rpc: Rpc, request: Message | bytes, met
         metadata,
         response=rpc.response,
         is_stream=rpc.contract.is_server_streaming,
+        is_endless=rpc.is_endless,
     )
 
 
@@ -73,6 +74,7 @@ async def ask_path(
     *,
     response: type[Message] | None = None,
     is_stream: bool = False,
+    is_endless: bool = False,
     seconds: float = SECONDS,
 ) -> Answer:
     deserializer: Any = response.FromString if response is not None else None
@@ -80,7 +82,10 @@ async def ask_path(
     make: Any = channel.unary_stream if is_stream else channel.unary_unary
     call = make(path, request_serializer=None, response_deserializer=deserializer)(data, **terms)
     try:
-        responses = [each async for each in call] if is_stream else [await call]
+        if is_endless:
+            responses = [await anext(aiter(call))]
+        else:
+            responses = [each async for each in call] if is_stream else [await call]
     except grpc.aio.AioRpcError as error:
         return answer_of(error)
     finally:

@@ -60,6 +60,9 @@ UNCHECKED_IDS: Final = {
     "RunQueueService/Release": (IdField("runs.tenant_id", "ten"), IdField("runs.run_id", "run")),
 }
 
+# Streams that end with what they show, which goes on here: their first response is all that is read.
+ENDLESS: Final = {"AgentGateway/StreamAgent"}
+
 
 @dataclass(frozen=True)
 class Rpc:
@@ -85,6 +88,10 @@ class Rpc:
     def is_inner(self) -> bool:
         """Whether it can be called behind the gateway."""
         return SERVED_BY[self.service] != "gateway"
+
+    @property
+    def is_endless(self) -> bool:
+        return self.name in ENDLESS
 
     @property
     def request(self) -> type[Message]:

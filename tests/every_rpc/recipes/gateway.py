@@ -21,6 +21,11 @@ def _(estate: Estate) -> Message:
     return gateway.InitiateAgentRequest(text="hello", agent_id=estate.agent_id, project_id=estate.project_id)
 
 
+@recipe(gateway.StreamAgentRequest, "thread")
+async def stream_in_thread(estate: Estate) -> Asked:
+    return Asked(gateway.StreamAgentRequest(initiate=gateway.InitiateAgentRequest(**await _initiate_fields(estate))))
+
+
 @recipe(admission.InitiateRunRequest, "thread")
 async def initiate_run_in_thread(estate: Estate) -> Asked:
     return Asked(admission.InitiateRunRequest(**await _initiate_fields(estate)))

@@ -37,6 +37,11 @@ class PacedGateway(AgentGatewayServicer):
     ) -> pb.InitiateAgentResponse:
         return pb.InitiateAgentResponse(thread_id=request.text)
 
+    async def StreamAgent(
+        self, request: pb.StreamAgentRequest, _context: "grpc.aio.ServicerContext[object, object]"
+    ) -> AsyncIterator[pb.StreamAgentResponse]:
+        yield pb.StreamAgentResponse(initiated=pb.InitiateAgentResponse(thread_id=request.initiate.text))
+
     async def RunEvents(
         self, _request: pb.RunEventsRequest, _context: "grpc.aio.ServicerContext[object, object]"
     ) -> AsyncIterator[pb.RunEventsResponse]:

@@ -20,7 +20,7 @@ from weft_testkit.redis_server import RedisServer
 from weft_wire.outlet import RedisOutlet
 
 TENANT, OTHER_TENANT = UUID(int=1), UUID(int=2)
-KEY, READER_KEY, OTHER_KEY = "weft_owner", "weft_reader", "weft_other"
+KEY, READER_KEY, WRITER_KEY, OTHER_KEY = "weft_owner", "weft_reader", "weft_writer", "weft_other"
 OPERATOR_KEY = "o" * 32
 TOKEN_KEY = b"t" * 32
 SCOPES = ("runs.read", "runs.write", "tools.execute", "agents.read")
@@ -41,10 +41,17 @@ class Edge:
     def stub(self) -> Any:
         return rpc.AgentGatewayStub(self.channel)
 
-    def watch(self, run: FakeRun | str, after_seq: int = 0, key: str = KEY, **terms: Any) -> Any:
+    def watch(
+        self, run: FakeRun | str, after_seq: int = 0, key: str = KEY, *, follow_successor: bool = False, **terms: Any
+    ) -> Any:
         run_id = run if isinstance(run, str) else run.run_id
-        request = pb.RunEventsRequest(run_id=run_id, after_seq=after_seq)
+        request = pb.RunEventsRequest(run_id=run_id, after_seq=after_seq, follow_successor=follow_successor)
         return self.stub.RunEvents(request, metadata=(("x-api-key", key),), **terms)
+
+    def stream_agent(self, key: str = KEY, *, follow_successor: bool = False, **fields: Any) -> Any:
+        initiate = pb.InitiateAgentRequest(**{"text": "hello", **fields})
+        request = pb.StreamAgentRequest(initiate=initiate, follow_successor=follow_successor)
+        return self.stub.StreamAgent(request, metadata=(("x-api-key", key),))
 
     async def stop(self) -> None:
         self.program.stopping.set()
@@ -76,12 +83,13 @@ def settings_of(redis: RedisServer, upstream: FakeUpstream, overrides: dict[str,
 
 @asynccontextmanager
 async def upstream_on(redis: RedisServer) -> AsyncIterator[FakeUpstream]:
-    """A fake threads that publishes over the real Redis, with three keys."""
+    """A fake threads that publishes over the real Redis, with four keys."""
     outlet = RedisOutlet(redis.url)
     sending = asyncio.create_task(outlet.run())
     upstream = FakeUpstream(TOKEN_KEY, outlet.publish)
     upstream.add_key(KEY, TENANT, *SCOPES)
     upstream.add_key(READER_KEY, TENANT, "runs.read")
+    upstream.add_key(WRITER_KEY, TENANT, "runs.write")
     upstream.add_key(OTHER_KEY, OTHER_TENANT, *SCOPES)
     try:
         async with upstream:

@@ -2,53 +2,17 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
 import grpc
 import pytest
-from weft.gateway.v1 import agent_gateway_service_pb2 as pb
+from integration.gateway.streams import events, failure, read, read_all, until
 from weft_core.ids import format_id
 from weft_grpckit.status import from_rpc_error, reason_of
 
 TENANT = UUID(int=1)
 KEY, OTHER_KEY = "weft_owner", "weft_other"
-
-
-async def read(call: Any, count: int, seconds: float = 5) -> list[int]:
-    """Read until at least `count` events came; return their seqs."""
-    seqs: list[int] = []
-    async with asyncio.timeout(seconds):
-        while len(seqs) < count:
-            response = await call.read()
-            assert isinstance(response, pb.RunEventsResponse), f"ended after {seqs}"
-            seqs += [event.seq for event in response.events]
-    return seqs
-
-
-async def read_all(call: Any, seconds: float = 5) -> list[int]:
-    async with asyncio.timeout(seconds):
-        return [event.seq async for event in events(call)]
-
-
-async def events(call: Any) -> AsyncIterator[Any]:
-    """Yield events to the end: `read` may be mixed with `read` only, not with `async for`."""
-    while isinstance(response := await call.read(), pb.RunEventsResponse):
-        for event in response.events:
-            yield event
-
-
-async def failure(call: Any, seconds: float = 5) -> grpc.aio.AioRpcError:
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await read_all(call, seconds)
-    return caught.value
-
-
-async def until(condition: Any, seconds: float = 5) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - what is looked at belongs to the gateway, which signals nothing
-            await asyncio.sleep(0.005)
 
 
 async def test_a_finished_run_is_replayed_from_any_point_and_ends_ok(edge: Any) -> None:
@@ -224,7 +188,7 @@ async def test_silence_is_filled_with_keepalives_that_are_not_in_the_log(impatie
     for _ in range(2):
         response = await call.read()
         assert not response.events
-        assert response.keepalive.head_seq == 2
+        assert (response.keepalive.run_id, response.keepalive.head_seq) == (run.run_id, 2)
         assert abs(response.keepalive.time.ToSeconds() - time.time()) < 5
     impatient.threads.append(run, is_terminal=True)
     assert await read_all(call) == [3]
@@ -333,3 +297,65 @@ async def test_a_revoked_key_ends_its_open_watches_and_no_others(edge: Any) -> N
     assert reason_of(await failure(revoked, seconds=12)) == "API_KEY_INVALID"
     edge.threads.append(run, is_terminal=True)
     assert await read_all(kept) == [2]
+
+
+async def test_who_follows_goes_on_with_the_run_that_took_over_and_ends_with_one_that_none_did(edge: Any) -> None:
+    first, second, third = (edge.threads.add_run(TENANT, number) for number in (1, 2, 3))
+    edge.threads.append(first, 3)
+    call, plain = edge.watch(first, follow_successor=True), edge.watch(first)
+    assert await read(call, 3) == [1, 2, 3]
+    edge.threads.append(second, 1)
+    edge.threads.append(first, is_terminal=True, successor=second)
+    assert await read(call, 2) == [4, 1]
+    edge.threads.append(second, 2, is_terminal=True, successor=third)
+    edge.threads.append(third, 2)
+    assert await read(call, 4) == [2, 3, 1, 2]
+    edge.threads.append(third, is_terminal=True)
+    last = [event async for event in events(call)]
+    assert [(event.run_id, event.seq) for event in last] == [(third.run_id, 3)]
+    assert await read_all(plain) == [1, 2, 3, 4], "who does not follow is not led on"
+    await until(lambda: edge.gateway.server.active_calls == 0)
+    assert edge.gateway.hub.watched_runs == 0
+    await edge.subscriptions_become(0)
+
+
+@pytest.mark.parametrize("after_seq", range(5))
+async def test_who_follows_resumes_at_any_event_of_the_run_before(edge: Any, after_seq: int) -> None:
+    first, second = edge.threads.add_run(TENANT, 1), edge.threads.add_run(TENANT, 2)
+    edge.threads.append(first, 4, is_terminal=True, successor=second)
+    edge.threads.append(second, 2, is_terminal=True)
+    expected = [(first.run_id, seq) for seq in range(after_seq + 1, 5)] + [(second.run_id, seq) for seq in (1, 2)]
+    call = edge.watch(first, after_seq, follow_successor=True)
+    assert [(event.run_id, event.seq) async for event in events(call)] == expected
+
+
+async def test_keepalives_of_who_follows_name_the_run_that_goes_on(impatient: Any) -> None:
+    first, second = impatient.threads.add_run(TENANT, 1), impatient.threads.add_run(TENANT, 2)
+    impatient.threads.append(first, 2, is_terminal=True, successor=second)
+    impatient.threads.append(second)
+    call = impatient.watch(first, follow_successor=True)
+    assert await read(call, 3) == [1, 2, 1]
+    told = (await call.read()).keepalive
+    assert (told.run_id, told.head_seq) == (second.run_id, 1)
+
+
+async def test_a_thousand_watchers_of_one_run_cost_one_read_of_the_log(edge: Any) -> None:
+    run = edge.threads.add_run(TENANT, 1)
+    edge.threads.append(run, 5)
+    gate = asyncio.Event()
+    edge.threads.before_read = gate.wait
+    calls = [edge.watch(run) for _ in range(1000)]
+    await until(lambda: edge.gateway.server.active_calls == 1000, seconds=30)
+    edge.threads.before_read = None
+    gate.set()
+    for call in calls:
+        assert await read(call, 5, seconds=30) == [1, 2, 3, 4, 5]
+    # Those who came while the first read was under way must not rely on it: they share the next.
+    assert edge.threads.pages_read <= 2
+    pages = edge.threads.pages_read
+    for _ in range(5):
+        edge.threads.append(run, 3)
+    edge.threads.append(run, is_terminal=True)
+    seen = await asyncio.gather(*(read_all(call, seconds=60) for call in calls))
+    assert {tuple(each) for each in seen} == {tuple(range(6, 22))}
+    assert edge.threads.pages_read == pages, "what comes live is read by nobody"

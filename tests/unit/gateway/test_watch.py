@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from weft.gateway.v1 import agent_gateway_service_pb2 as pb
 from weft.runs.v1 import event_pb2
 from weft.runs.v1.run_log_service_pb2 import LiveBatch
-from weft_gateway.live.frames import Batch, batch_of, keepalive, response_of
+from weft_gateway.live.frames import Batch, batch_of, initiated, keepalive, response_of, successor_of
 from weft_gateway.live.watch import Watch
 
 HEAD = 30
@@ -35,8 +35,26 @@ def test_a_response_is_the_message_that_protobuf_would_make() -> None:
 
 
 def test_a_keepalive_has_the_head_and_no_events() -> None:
-    response = pb.RunEventsResponse.FromString(keepalive(7))
-    assert (response.keepalive.head_seq, len(response.events)) == (7, 0)
+    response = pb.RunEventsResponse.FromString(keepalive("run_1", 7))
+    assert (response.keepalive.run_id, response.keepalive.head_seq, len(response.events)) == ("run_1", 7, 0)
+
+
+def test_responses_of_run_events_are_responses_of_stream_agent_too() -> None:
+    shared = {field.number: (field.name, field.message_type) for field in pb.RunEventsResponse.DESCRIPTOR.fields}
+    all_fields = {field.number: (field.name, field.message_type) for field in pb.StreamAgentResponse.DESCRIPTOR.fields}
+    assert shared.items() <= all_fields.items()
+
+
+def test_the_ids_come_as_protobuf_would_put_them() -> None:
+    made = pb.InitiateAgentResponse(run_id="run_1", queue_position=300)
+    assert initiated(made.SerializeToString()) == pb.StreamAgentResponse(initiated=made).SerializeToString()
+
+
+def test_the_successor_is_named_by_the_last_event_only() -> None:
+    superseded = event_pb2.RunEvent(seq=2)
+    superseded.run_superseded.successor_run_id = "run_2"
+    assert successor_of(response_of([EVENTS[0], superseded.SerializeToString()])) == "run_2"
+    assert successor_of(response_of(EVENTS)) == ""
 
 
 def test_what_waits_comes_in_one_response() -> None:

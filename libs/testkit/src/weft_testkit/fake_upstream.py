@@ -48,7 +48,8 @@ class FakeKey:
 class FakeUpstream:
     """State and servicers. It keeps its port and its state over `stop` and `start`.
 
-    `handlers` answer forwarded methods by name: GetRun, WaitRun, ExecuteTool (an async generator function).
+    `handlers` answer forwarded methods by name: GetRun, WaitRun, ExecuteTool (an async generator function). InitiateRun
+    answers with the run of number 9, unless there is one.
     """
 
     def __init__(self, token_key: bytes, publish: Publish) -> None:
@@ -73,13 +74,27 @@ class FakeUpstream:
         self.runs[run.run_id] = run
         return run
 
-    def append(self, run: FakeRun, count: int = 1, *, is_terminal: bool = False, is_published: bool = True) -> None:
-        """Commit events, the last one terminal if wanted, and publish them in one frame."""
+    def append(
+        self,
+        run: FakeRun,
+        count: int = 1,
+        *,
+        is_terminal: bool = False,
+        is_published: bool = True,
+        successor: FakeRun | None = None,
+    ) -> None:
+        """Commit events, the last one terminal if wanted, and publish them in one frame.
+
+        With a successor the terminal event is run.superseded.
+        """
         first_seq = len(run.events) + 1
         new = [self._event(run, first_seq + place) for place in range(count)]
         if is_terminal:
             last = event_pb2.RunEvent.FromString(new[-1])
-            last.run_succeeded.SetInParent()
+            if successor is not None:
+                last.run_superseded.successor_run_id = successor.run_id
+            else:
+                last.run_succeeded.SetInParent()
             new[-1] = last.SerializeToString()
         run.events += new
         run.is_ended = is_terminal
@@ -180,6 +195,9 @@ class _Admission(admission_rpc.AdmissionServiceServicer):
     async def InitiateRun(
         self, request: admission_pb.InitiateRunRequest, context: Any
     ) -> admission_pb.InitiateRunResponse:
+        if handler := self._threads.handlers.get("InitiateRun"):
+            response: admission_pb.InitiateRunResponse = await handler(request, context)
+            return response
         self._threads.initiated.append((caller_of(context).tenant_id, request))
         return admission_pb.InitiateRunResponse(run_id=format_id("run", UUID(int=9)), is_merged=True)
 

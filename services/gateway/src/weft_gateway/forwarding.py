@@ -64,7 +64,7 @@ def _forward_unary(route: Route) -> Any:
     tries = _READ_TRIES if route.contract.scope.endswith(".read") else 1
 
     async def forward(request: bytes, context: Context) -> bytes:
-        metadata, now = _passed_metadata(context), asyncio.get_running_loop().time
+        metadata, now = passed_metadata(context), asyncio.get_running_loop().time
         began, asked = now(), request
         for attempt in range(1, tries + 1):
             call = call_upstream(asked, metadata=metadata)
@@ -74,7 +74,7 @@ def _forward_unary(route: Route) -> Any:
                 return response
             except grpc.aio.AioRpcError as error:
                 if attempt == tries or not _is_lost_peer(error):
-                    await _pass_on(error, context)
+                    await pass_on(error, context)
             finally:
                 call.cancel()
             await asyncio.sleep(_READ_PAUSE_SECONDS * attempt * random.uniform(0.5, 1))
@@ -88,13 +88,13 @@ def _forward_stream(route: Route) -> Any:
     call_upstream: Any = route.channel.unary_stream(route.path)
 
     async def forward(request: bytes, context: Context) -> AsyncIterator[bytes]:
-        call = call_upstream(request, metadata=_passed_metadata(context))
+        call = call_upstream(request, metadata=passed_metadata(context))
         try:
             async for message in call:
                 yield message
             context.set_trailing_metadata(await call.trailing_metadata())
         except grpc.aio.AioRpcError as error:
-            await _pass_on(error, context)
+            await pass_on(error, context)
         finally:
             # The client may leave while this awaits (CancelledError) or while it yields (GeneratorExit).
             call.cancel()
@@ -102,7 +102,8 @@ def _forward_stream(route: Route) -> Any:
     return forward
 
 
-def _passed_metadata(context: Context) -> tuple[tuple[str, str | bytes], ...]:
+def passed_metadata(context: Context) -> tuple[tuple[str, str | bytes], ...]:
+    """Return what of a call's metadata goes on to the service behind."""
     return tuple((key, value) for key, value in context.invocation_metadata() or () if key in FORWARDED_METADATA)
 
 
@@ -114,7 +115,7 @@ def _is_lost_peer(error: grpc.aio.AioRpcError) -> bool:
     return told is None or told.reason == _SERVER_STOPPING
 
 
-async def _pass_on(error: grpc.aio.AioRpcError, context: Context) -> NoReturn:
+async def pass_on(error: grpc.aio.AioRpcError, context: Context) -> NoReturn:
     """End with the service's own status, details and trailing metadata; else let the error table say what it means."""
     told = from_rpc_error(error)
     if told is None:

@@ -17,14 +17,18 @@ from weft_gateway.edge.access import EdgeAccessInterceptor
 from weft_gateway.edge.api_keys import POSITIVE_SECONDS, ApiKeys
 from weft_gateway.edge.open_streams import OpenStreams
 from weft_gateway.forwarding import ForwardingHandler
-from weft_gateway.live import run_events
+from weft_gateway.live import run_events, stream_agent
 from weft_gateway.live.hub import Hub
 from weft_gateway.live.log import RunLog
 from weft_gateway.live.run_events import RunEvents
+from weft_gateway.live.run_stream import RunStreams
+from weft_gateway.live.stream_agent import StreamAgent
 from weft_gateway.public import SERVICES, public_routes
 from weft_gateway.settings import GatewaySettings
 
 OPERATOR = Caller(CallerKind.CALLER, NOBODY, "operator", OPERATOR_SCOPES)
+# Streams that their callers resume elsewhere.
+WATCHES = (run_events.PATH, stream_agent.PATH)
 # The longest public method with one response: WaitRun waits for up to a minute.
 _UNARY_SECONDS = 75.0
 
@@ -65,7 +69,9 @@ async def compose(program: Program, settings: GatewaySettings) -> Gateway:
         strict_reasons=settings.strict_reasons,
         max_calls=settings.max_calls,
     )
-    server.add_handler(RunEvents(hub, log, settings.keepalive_seconds).handler())
+    runs = RunStreams(hub, log, settings.keepalive_seconds)
+    server.add_handler(RunEvents(runs).handler())
+    server.add_handler(StreamAgent(threads, runs).handler())
     server.add_handler(ForwardingHandler(public_routes(threads, tools)))
     server.show(SERVICES)
     program.on_drain(lambda: _end_streams(streams, settings.stop_grace_seconds))
@@ -75,7 +81,7 @@ async def compose(program: Program, settings: GatewaySettings) -> Gateway:
 
 async def _end_streams(streams: OpenStreams, grace_seconds: float) -> None:
     """End watches at once, they resume elsewhere; other streams when they do not end by themselves."""
-    streams.end(server_stopping(), run_events.PATH)
+    streams.end(server_stopping(), *WATCHES)
     try:
         async with asyncio.timeout(grace_seconds / 2):
             await streams.none_left()

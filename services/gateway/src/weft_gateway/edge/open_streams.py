@@ -67,10 +67,10 @@ class OpenStreams:
     async def none_left(self) -> None:
         await self._is_empty.wait()
 
-    def end(self, error: WeftError, path: str = "") -> None:
-        """End all streams, or those of one method."""
+    def end(self, error: WeftError, *paths: str) -> None:
+        """End all streams, or those of some methods."""
         for stream in list(self._streams):
-            if not path or stream.path == path:
+            if not paths or stream.path in paths:
                 stream.end(error)
 
     async def end_revoked(self, keys: ApiKeys, every_seconds: float) -> None:

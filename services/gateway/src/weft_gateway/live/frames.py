@@ -13,6 +13,8 @@ from weft.runs.v1.run_log_service_pb2 import LiveBatch
 
 _EVENTS_TAG = bytes([pb.RunEventsResponse.DESCRIPTOR.fields_by_name["events"].number << 3 | 2])
 
+_INITIATED_TAG = bytes([pb.StreamAgentResponse.DESCRIPTOR.fields_by_name["initiated"].number << 3 | 2])
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -39,19 +41,30 @@ def batch_of(frame: bytes) -> Batch:
 
 
 def response_of(events: Sequence[bytes]) -> bytes:
-    """Return a serialized RunEventsResponse of serialized RunEvents."""
+    """Return a serialized RunEventsResponse of serialized RunEvents; a StreamAgentResponse has the same bytes."""
     pieces: list[bytes] = []
     for event in events:
         pieces += (_EVENTS_TAG, _varint(len(event)), event)
     return b"".join(pieces)
 
 
-def keepalive(head_seq: int) -> bytes:
+def keepalive(run_id: str, head_seq: int) -> bytes:
     """Return a serialized RunEventsResponse that says that the stream lives."""
     response = pb.RunEventsResponse()
-    response.keepalive.head_seq = head_seq
+    response.keepalive.run_id, response.keepalive.head_seq = run_id, head_seq
     response.keepalive.time.FromNanoseconds(time.time_ns())
     return response.SerializeToString()
+
+
+def initiated(response: bytes) -> bytes:
+    """Return a serialized StreamAgentResponse of a serialized InitiateAgentResponse."""
+    return b"".join((_INITIATED_TAG, _varint(len(response)), response))
+
+
+def successor_of(response: bytes) -> str:
+    """Return the run that took over the one whose last events these are; "" where none did."""
+    last = pb.RunEventsResponse.FromString(response).events[-1]
+    return last.run_superseded.successor_run_id
 
 
 def _varint(value: int) -> bytes:

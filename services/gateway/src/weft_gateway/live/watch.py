@@ -39,11 +39,11 @@ class Watch:
         "tenant_id",
     )
 
-    def __init__(self, tenant_id: str, run_id: str, after_seq: int) -> None:
+    def __init__(self, tenant_id: str, run_id: str, after_seq: int, *, is_entitled: bool = False) -> None:
         self.tenant_id, self.run_id = tenant_id, run_id
         self.next_seq = after_seq + 1
         # Until the log was read for its caller, nothing shows that the run is theirs.
-        self.is_entitled = False
+        self.is_entitled = is_entitled
         self._head = after_seq
         self._waiting: list[Batch] = []
         self._waiting_bytes = 0

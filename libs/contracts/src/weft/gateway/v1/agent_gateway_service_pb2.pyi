@@ -114,6 +114,70 @@ class InitiateAgentResponse(_message.Message):
 Global___InitiateAgentResponse: _TypeAlias = InitiateAgentResponse  # noqa: Y015
 
 @_typing.final
+class StreamAgentRequest(_message.Message):
+    """Request of StreamAgent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INITIATE_FIELD_NUMBER: _builtins.int
+    FOLLOW_SUCCESSOR_FIELD_NUMBER: _builtins.int
+    follow_successor: _builtins.bool
+    """True to go on with the run that took this one over, should one."""
+    @_builtins.property
+    def initiate(self) -> Global___InitiateAgentRequest:
+        """What to start."""
+
+    def __init__(
+        self,
+        *,
+        initiate: Global___InitiateAgentRequest | None = ...,
+        follow_successor: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["initiate", b"initiate"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["follow_successor", b"follow_successor", "initiate", b"initiate"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamAgentRequest: _TypeAlias = StreamAgentRequest  # noqa: Y015
+
+@_typing.final
+class StreamAgentResponse(_message.Message):
+    """Response of StreamAgent: the ids, once and first; then events, or a keep-alive."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENTS_FIELD_NUMBER: _builtins.int
+    KEEPALIVE_FIELD_NUMBER: _builtins.int
+    INITIATED_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[_event_pb2.RunEvent]:
+        """Events, in order; several where they were written together."""
+
+    @_builtins.property
+    def keepalive(self) -> Global___Keepalive:
+        """Set when nothing happened for 10 seconds; then `events` is empty."""
+
+    @_builtins.property
+    def initiated(self) -> Global___InitiateAgentResponse:
+        """What was started; only in the first response, alone."""
+
+    def __init__(
+        self,
+        *,
+        events: _abc.Iterable[_event_pb2.RunEvent] | None = ...,
+        keepalive: Global___Keepalive | None = ...,
+        initiated: Global___InitiateAgentResponse | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["initiated", b"initiated", "keepalive", b"keepalive"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events", "initiated", b"initiated", "keepalive", b"keepalive"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamAgentResponse: _TypeAlias = StreamAgentResponse  # noqa: Y015
+
+@_typing.final
 class RunEventsRequest(_message.Message):
     """Request of RunEvents."""
 
@@ -121,19 +185,23 @@ class RunEventsRequest(_message.Message):
 
     RUN_ID_FIELD_NUMBER: _builtins.int
     AFTER_SEQ_FIELD_NUMBER: _builtins.int
+    FOLLOW_SUCCESSOR_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     """The run."""
     after_seq: _builtins.int
     """The last seq that the caller has; 0 for none."""
+    follow_successor: _builtins.bool
+    """True to go on with the run that took this one over, should one."""
     def __init__(
         self,
         *,
         run_id: _builtins.str = ...,
         after_seq: _builtins.int = ...,
+        follow_successor: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_seq", b"after_seq", "run_id", b"run_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_seq", b"after_seq", "follow_successor", b"follow_successor", "run_id", b"run_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -177,8 +245,11 @@ class Keepalive(_message.Message):
 
     HEAD_SEQ_FIELD_NUMBER: _builtins.int
     TIME_FIELD_NUMBER: _builtins.int
+    RUN_ID_FIELD_NUMBER: _builtins.int
     head_seq: _builtins.int
     """The newest seq that the server knows of; it has been sent before."""
+    run_id: _builtins.str
+    """The run that `head_seq` is of."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
         """When, by the gateway's clock."""
@@ -188,10 +259,11 @@ class Keepalive(_message.Message):
         *,
         head_seq: _builtins.int = ...,
         time: _timestamp_pb2.Timestamp | None = ...,
+        run_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["head_seq", b"head_seq", "time", b"time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["head_seq", b"head_seq", "run_id", b"run_id", "time", b"time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -40,6 +40,11 @@ class AgentGatewayStub:
                 request_serializer=weft_dot_gateway_dot_v1_dot_agent__gateway__service__pb2.InitiateAgentRequest.SerializeToString,
                 response_deserializer=weft_dot_gateway_dot_v1_dot_agent__gateway__service__pb2.InitiateAgentResponse.FromString,
                 _registered_method=True)
+        self.StreamAgent = channel.unary_stream(
+                '/weft.gateway.v1.AgentGateway/StreamAgent',
+                request_serializer=weft_dot_gateway_dot_v1_dot_agent__gateway__service__pb2.StreamAgentRequest.SerializeToString,
+                response_deserializer=weft_dot_gateway_dot_v1_dot_agent__gateway__service__pb2.StreamAgentResponse.FromString,
+                _registered_method=True)
         self.RunEvents = channel.unary_stream(
                 '/weft.gateway.v1.AgentGateway/RunEvents',
                 request_serializer=weft_dot_gateway_dot_v1_dot_agent__gateway__service__pb2.RunEventsRequest.SerializeToString,
@@ -70,14 +75,35 @@ class AgentGatewayServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StreamAgent(self, request, context):
+        """InitiateAgent and RunEvents in one call: starts the run, and streams it from its first event.
+
+        Beside `runs.write` the key needs `runs.read`, since the call shows the run: else SCOPE_MISSING, and nothing was
+        started. The first response holds only `initiated`, sent as soon as everything is committed; then come the run's
+        events from seq 1, and the stream ends, as RunEvents does. A `request_id` that was used before starts nothing: with
+        the same body the stream is that run's, from its start. Leaving the stream does not end the run: to see the rest,
+        call RunEvents with run and seq of the last event that came.
+
+        Before the first response the errors are InitiateAgent's, and leave nothing behind; a lost connection or
+        SERVER_STOPPING may have come after the commit: call again with the same `request_id`. After it they are those of a
+        watch: SERVER_STOPPING, SERVICE_UNAVAILABLE, DATABASE_UNAVAILABLE: go on with RunEvents. API_KEY_INVALID: the key
+        was revoked meanwhile.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RunEvents(self, request, context):
         """Streams a run's events, from any point, as often and by as many as like to; live where the run goes on.
 
         `after_seq` is the last seq that the caller has: 0 streams from the start. Every event follows once, in order,
         only after it is committed. The stream ends with OK after the terminal event, and only then; at once when that was
-        seen before. Every 10 seconds of silence a keep-alive comes. Errors: RUN_NOT_FOUND. CURSOR_OUT_OF_RANGE: `after_seq` lies beyond the newest event. SERVER_STOPPING,
-        SERVICE_UNAVAILABLE, DATABASE_UNAVAILABLE: call again with the last seq. API_KEY_INVALID: the key was revoked
-        meanwhile. Ending the watch does not end the run.
+        seen before. With `follow_successor` a `run_superseded` ends nothing: the events of its successor follow, from its
+        first, and so on until a run ends that no other took over. Each event names its run; to resume, pass run and seq of
+        the last event that came. Every 10 seconds of silence a keep-alive comes. Errors: RUN_NOT_FOUND.
+        CURSOR_OUT_OF_RANGE: `after_seq` lies beyond the newest event. SERVER_STOPPING, SERVICE_UNAVAILABLE,
+        DATABASE_UNAVAILABLE: call again with the last run and seq. API_KEY_INVALID: the key was revoked meanwhile. Ending
+        the watch does not end the run.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -90,6 +116,11 @@ def add_AgentGatewayServicer_to_server(servicer, server):
                     servicer.InitiateAgent,
                     request_deserializer=weft_dot_gateway_dot_v1_dot_agent__gateway__service__pb2.InitiateAgentRequest.FromString,
                     response_serializer=weft_dot_gateway_dot_v1_dot_agent__gateway__service__pb2.InitiateAgentResponse.SerializeToString,
+            ),
+            'StreamAgent': grpc.unary_stream_rpc_method_handler(
+                    servicer.StreamAgent,
+                    request_deserializer=weft_dot_gateway_dot_v1_dot_agent__gateway__service__pb2.StreamAgentRequest.FromString,
+                    response_serializer=weft_dot_gateway_dot_v1_dot_agent__gateway__service__pb2.StreamAgentResponse.SerializeToString,
             ),
             'RunEvents': grpc.unary_stream_rpc_method_handler(
                     servicer.RunEvents,
@@ -125,6 +156,33 @@ class AgentGateway:
             '/weft.gateway.v1.AgentGateway/InitiateAgent',
             weft_dot_gateway_dot_v1_dot_agent__gateway__service__pb2.InitiateAgentRequest.SerializeToString,
             weft_dot_gateway_dot_v1_dot_agent__gateway__service__pb2.InitiateAgentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamAgent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/weft.gateway.v1.AgentGateway/StreamAgent',
+            weft_dot_gateway_dot_v1_dot_agent__gateway__service__pb2.StreamAgentRequest.SerializeToString,
+            weft_dot_gateway_dot_v1_dot_agent__gateway__service__pb2.StreamAgentResponse.FromString,
             options,
             channel_credentials,
             insecure,

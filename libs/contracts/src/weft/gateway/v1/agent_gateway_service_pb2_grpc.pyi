@@ -48,14 +48,31 @@ class AgentGatewayStub:
     THREAD_QUEUE_FULL, ACTIVE_RUN_LIMIT: try again after RetryInfo. THREAD_LIMIT: delete threads.
     Not promised: that the run starts within some time, or the order of runs of different threads.
     """
+    StreamAgent: _grpc.UnaryStreamMultiCallable[_agent_gateway_service_pb2.StreamAgentRequest, _agent_gateway_service_pb2.StreamAgentResponse]
+    """InitiateAgent and RunEvents in one call: starts the run, and streams it from its first event.
+
+    Beside `runs.write` the key needs `runs.read`, since the call shows the run: else SCOPE_MISSING, and nothing was
+    started. The first response holds only `initiated`, sent as soon as everything is committed; then come the run's
+    events from seq 1, and the stream ends, as RunEvents does. A `request_id` that was used before starts nothing: with
+    the same body the stream is that run's, from its start. Leaving the stream does not end the run: to see the rest,
+    call RunEvents with run and seq of the last event that came.
+
+    Before the first response the errors are InitiateAgent's, and leave nothing behind; a lost connection or
+    SERVER_STOPPING may have come after the commit: call again with the same `request_id`. After it they are those of a
+    watch: SERVER_STOPPING, SERVICE_UNAVAILABLE, DATABASE_UNAVAILABLE: go on with RunEvents. API_KEY_INVALID: the key
+    was revoked meanwhile.
+    """
     RunEvents: _grpc.UnaryStreamMultiCallable[_agent_gateway_service_pb2.RunEventsRequest, _agent_gateway_service_pb2.RunEventsResponse]
     """Streams a run's events, from any point, as often and by as many as like to; live where the run goes on.
 
     `after_seq` is the last seq that the caller has: 0 streams from the start. Every event follows once, in order,
     only after it is committed. The stream ends with OK after the terminal event, and only then; at once when that was
-    seen before. Every 10 seconds of silence a keep-alive comes. Errors: RUN_NOT_FOUND. CURSOR_OUT_OF_RANGE: `after_seq` lies beyond the newest event. SERVER_STOPPING,
-    SERVICE_UNAVAILABLE, DATABASE_UNAVAILABLE: call again with the last seq. API_KEY_INVALID: the key was revoked
-    meanwhile. Ending the watch does not end the run.
+    seen before. With `follow_successor` a `run_superseded` ends nothing: the events of its successor follow, from its
+    first, and so on until a run ends that no other took over. Each event names its run; to resume, pass run and seq of
+    the last event that came. Every 10 seconds of silence a keep-alive comes. Errors: RUN_NOT_FOUND.
+    CURSOR_OUT_OF_RANGE: `after_seq` lies beyond the newest event. SERVER_STOPPING, SERVICE_UNAVAILABLE,
+    DATABASE_UNAVAILABLE: call again with the last run and seq. API_KEY_INVALID: the key was revoked meanwhile. Ending
+    the watch does not end the run.
     """
 
 @_typing.type_check_only
@@ -78,14 +95,31 @@ class AgentGatewayAsyncStub(AgentGatewayStub):
     THREAD_QUEUE_FULL, ACTIVE_RUN_LIMIT: try again after RetryInfo. THREAD_LIMIT: delete threads.
     Not promised: that the run starts within some time, or the order of runs of different threads.
     """
+    StreamAgent: _aio.UnaryStreamMultiCallable[_agent_gateway_service_pb2.StreamAgentRequest, _agent_gateway_service_pb2.StreamAgentResponse]  # type: ignore[assignment]
+    """InitiateAgent and RunEvents in one call: starts the run, and streams it from its first event.
+
+    Beside `runs.write` the key needs `runs.read`, since the call shows the run: else SCOPE_MISSING, and nothing was
+    started. The first response holds only `initiated`, sent as soon as everything is committed; then come the run's
+    events from seq 1, and the stream ends, as RunEvents does. A `request_id` that was used before starts nothing: with
+    the same body the stream is that run's, from its start. Leaving the stream does not end the run: to see the rest,
+    call RunEvents with run and seq of the last event that came.
+
+    Before the first response the errors are InitiateAgent's, and leave nothing behind; a lost connection or
+    SERVER_STOPPING may have come after the commit: call again with the same `request_id`. After it they are those of a
+    watch: SERVER_STOPPING, SERVICE_UNAVAILABLE, DATABASE_UNAVAILABLE: go on with RunEvents. API_KEY_INVALID: the key
+    was revoked meanwhile.
+    """
     RunEvents: _aio.UnaryStreamMultiCallable[_agent_gateway_service_pb2.RunEventsRequest, _agent_gateway_service_pb2.RunEventsResponse]  # type: ignore[assignment]
     """Streams a run's events, from any point, as often and by as many as like to; live where the run goes on.
 
     `after_seq` is the last seq that the caller has: 0 streams from the start. Every event follows once, in order,
     only after it is committed. The stream ends with OK after the terminal event, and only then; at once when that was
-    seen before. Every 10 seconds of silence a keep-alive comes. Errors: RUN_NOT_FOUND. CURSOR_OUT_OF_RANGE: `after_seq` lies beyond the newest event. SERVER_STOPPING,
-    SERVICE_UNAVAILABLE, DATABASE_UNAVAILABLE: call again with the last seq. API_KEY_INVALID: the key was revoked
-    meanwhile. Ending the watch does not end the run.
+    seen before. With `follow_successor` a `run_superseded` ends nothing: the events of its successor follow, from its
+    first, and so on until a run ends that no other took over. Each event names its run; to resume, pass run and seq of
+    the last event that came. Every 10 seconds of silence a keep-alive comes. Errors: RUN_NOT_FOUND.
+    CURSOR_OUT_OF_RANGE: `after_seq` lies beyond the newest event. SERVER_STOPPING, SERVICE_UNAVAILABLE,
+    DATABASE_UNAVAILABLE: call again with the last run and seq. API_KEY_INVALID: the key was revoked meanwhile. Ending
+    the watch does not end the run.
     """
 
 class AgentGatewayServicer(metaclass=_abc_1.ABCMeta):
@@ -113,6 +147,26 @@ class AgentGatewayServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def StreamAgent(
+        self,
+        request: _agent_gateway_service_pb2.StreamAgentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_agent_gateway_service_pb2.StreamAgentResponse], _abc.AsyncIterator[_agent_gateway_service_pb2.StreamAgentResponse]]:
+        """InitiateAgent and RunEvents in one call: starts the run, and streams it from its first event.
+
+        Beside `runs.write` the key needs `runs.read`, since the call shows the run: else SCOPE_MISSING, and nothing was
+        started. The first response holds only `initiated`, sent as soon as everything is committed; then come the run's
+        events from seq 1, and the stream ends, as RunEvents does. A `request_id` that was used before starts nothing: with
+        the same body the stream is that run's, from its start. Leaving the stream does not end the run: to see the rest,
+        call RunEvents with run and seq of the last event that came.
+
+        Before the first response the errors are InitiateAgent's, and leave nothing behind; a lost connection or
+        SERVER_STOPPING may have come after the commit: call again with the same `request_id`. After it they are those of a
+        watch: SERVER_STOPPING, SERVICE_UNAVAILABLE, DATABASE_UNAVAILABLE: go on with RunEvents. API_KEY_INVALID: the key
+        was revoked meanwhile.
+        """
+
+    @_abc_1.abstractmethod
     def RunEvents(
         self,
         request: _agent_gateway_service_pb2.RunEventsRequest,
@@ -122,9 +176,12 @@ class AgentGatewayServicer(metaclass=_abc_1.ABCMeta):
 
         `after_seq` is the last seq that the caller has: 0 streams from the start. Every event follows once, in order,
         only after it is committed. The stream ends with OK after the terminal event, and only then; at once when that was
-        seen before. Every 10 seconds of silence a keep-alive comes. Errors: RUN_NOT_FOUND. CURSOR_OUT_OF_RANGE: `after_seq` lies beyond the newest event. SERVER_STOPPING,
-        SERVICE_UNAVAILABLE, DATABASE_UNAVAILABLE: call again with the last seq. API_KEY_INVALID: the key was revoked
-        meanwhile. Ending the watch does not end the run.
+        seen before. With `follow_successor` a `run_superseded` ends nothing: the events of its successor follow, from its
+        first, and so on until a run ends that no other took over. Each event names its run; to resume, pass run and seq of
+        the last event that came. Every 10 seconds of silence a keep-alive comes. Errors: RUN_NOT_FOUND.
+        CURSOR_OUT_OF_RANGE: `after_seq` lies beyond the newest event. SERVER_STOPPING, SERVICE_UNAVAILABLE,
+        DATABASE_UNAVAILABLE: call again with the last run and seq. API_KEY_INVALID: the key was revoked meanwhile. Ending
+        the watch does not end the run.
         """
 
 def add_AgentGatewayServicer_to_server(servicer: AgentGatewayServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
