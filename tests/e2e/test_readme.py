@@ -1,6 +1,7 @@
-"""The README is run as it stands: every shell block, in its order, in one shell; so is what docs/ marks with `run`.
+"""The documents are run as they stand: the blocks of each, in their order, in one shell, on a stack of `make up`.
 
-Only ports, the folder of the data and the model's address are put in the place of those of the text.
+Only ports, the folder of the data and the model's address are put in the place of those of the text. What a fence
+says is not run is left out; see tests/snippets.py.
 """
 
 import asyncio
@@ -8,6 +9,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,22 +18,16 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from snippets import BLOCKS, ROOT, Block
 from weft_cli.stack.keys import load_keys
 from weft_cli.stack.ports import ports, reserve_base
 from weft_cli.stack.postgres import remove_data
 
-ROOT = Path(__file__).resolve().parents[2]
 CLEAN_ENV = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "WEFT_"))}
-FENCE = re.compile(r"^```(\w+)( run)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SHELL_SECONDS, STOP_SECONDS = 120, 60
 
 pytestmark = pytest.mark.timeout(420)
 
-# Blocks that are not run here, and why.
-DECLARED = {
-    "make demo\n": "test_demo.py runs what it runs, on sabotaged copies too",
-    "make check\nmake test\n": "this is a part of make test, which would run itself; CI runs both",
-}
 # What a block must print, by a part of the block that only it has.
 PRINTS: Mapping[str, tuple[str, ...]] = {
     'weft chat "Hello"': (r"run\.queued", r'You said: "Hello"', r"run\.succeeded"),
@@ -53,30 +49,16 @@ PRINTS: Mapping[str, tuple[str, ...]] = {
 PRINTS_NOT: Mapping[str, str] = {'"after_seq": 4': r'"seq": "[1-4]"'}
 
 
-@dataclass(frozen=True)
-class Block:
-    document: str
-    language: str
-    is_marked: bool
-    text: str
-
-    @property
-    def is_up(self) -> bool:
-        return self.text.rstrip().splitlines()[-1] == "make up"
+README = [block for block in BLOCKS if block.document == "README.md"]
+RUNNABLE = [block for block in BLOCKS if block.document != "README.md" and block.is_run]
+# How a block is given to the shell: a block in Python is a process of its own.
+END_OF_BLOCK = "END_OF_BLOCK"
 
 
-def blocks_of(document: str) -> list[Block]:
-    found = FENCE.findall((ROOT / document).read_text())
-    return [Block(document, language, bool(run), text) for language, run, text in found]
-
-
-README = [block for block in blocks_of("README.md") if block.language == "sh"]
-RUNNABLE = [
-    block
-    for file in sorted((ROOT / "docs").glob("*.md"))
-    for block in blocks_of(f"docs/{file.name}")
-    if block.is_marked
-]
+def as_shell(block: Block) -> str:
+    if block.language == "python":
+        return f"'{sys.executable}' - <<'{END_OF_BLOCK}'\n{block.text}{END_OF_BLOCK}\n"
+    return block.text
 
 
 @dataclass
@@ -112,8 +94,13 @@ class RunningStack:
         """Return an output with the ports of the text."""
         return re.sub(rf"127\.0\.0\.1:{self.base // 100}(\d\d)\b", r"127.0.0.1:74\1", text)
 
+    def run(self, blocks: list[Block]) -> None:
+        """Run blocks in one shell, and check what each of them prints."""
+        for block, output in zip(blocks, self.shell([as_shell(block) for block in blocks]), strict=True):
+            check_output(block, output)
+
     def shell(self, texts: list[str]) -> list[str]:
-        """Run blocks in one shell; return what each printed. Fails with all output when one of them does."""
+        """Run texts in one shell; return what each printed. Fails with all output when one of them does."""
         marked = [f"echo '@@ block'\n{self.placed(text)}" for text in texts]
         ended = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", "\n".join(marked)],
@@ -170,13 +157,6 @@ def check_output(block: Block, output: str) -> None:
         assert part not in block.text or not re.search(pattern, output), output
 
 
-def test_every_shell_block_of_the_readme_is_run_or_declared() -> None:
-    declared = [block.text for block in README if block.text in DECLARED]
-    assert sorted(declared) == sorted(DECLARED)
-    for target in re.findall(r"^make (\w+)$", "".join(declared), re.MULTILINE):
-        subprocess.run(["make", "--dry-run", target], cwd=ROOT, check=True, capture_output=True, timeout=SHELL_SECONDS)
-
-
 def test_every_expected_output_belongs_to_one_block() -> None:
     texts = [block.text for block in (*README, *RUNNABLE)]
     parts = {*PRINTS, *PRINTS_NOT}
@@ -184,20 +164,15 @@ def test_every_expected_output_belongs_to_one_block() -> None:
 
 
 def test_readme_runs_as_it_stands(stack: RunningStack) -> None:
-    blocks = [block for block in README if block.text not in DECLARED and not block.is_up]
-    outputs = stack.shell([block.text for block in blocks])
-    for block, output in zip(blocks, outputs, strict=True):
-        check_output(block, output)
+    stack.run([block for block in README if block.is_run and not block.is_up])
 
 
 @pytest.mark.parametrize("document", sorted({block.document for block in RUNNABLE}))
-def test_blocks_that_a_document_marks_run_as_they_stand(document: str, stack: RunningStack) -> None:
-    blocks = [block for block in RUNNABLE if block.document == document and block.language == "sh"]
-    for block, output in zip(blocks, stack.shell([block.text for block in blocks]), strict=True):
-        check_output(block, output)
+def test_document_runs_as_it_stands(document: str, stack: RunningStack) -> None:
+    stack.run([block for block in RUNNABLE if block.document == document and block.language != "sql"])
 
 
-async def test_queries_that_documents_mark_run_as_they_stand(stack: RunningStack) -> None:
+async def test_queries_of_documents_run_as_they_stand(stack: RunningStack) -> None:
     queries = [block.text for block in RUNNABLE if block.language == "sql"]
     port, password = ports(stack.base)["postgres"], load_keys(stack.folder).postgres
     async with asyncio.timeout(20):
