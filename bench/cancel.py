@@ -24,8 +24,8 @@ class Cancelled:
 
 
 async def measure(world: World, rounds: int) -> list[Figure]:
-    ended = Figure("cancel → watch ended", floor=None, goal=None)
-    closed = Figure("cancel → model's socket closed", floor=None, goal=None)
+    ended = Figure("cancel → watch ended", floor=6)
+    closed = Figure("cancel → model's socket closed", floor=6)
     for number in range(rounds):
         model = f"scripted:silent=3,tag=cancel{number}"
         agent = await world.make_agent(model)

@@ -36,7 +36,7 @@ async def measure(world: World, rounds: int) -> list[Figure]:
         await world.ended(run_id)
         return taken
 
-    figure = Figure("first token", floor=5.0, goal=2.8)
+    figure = Figure("first token", floor=4.0, goal=2.8)
     await in_turn(baseline, weft, COUNT // 2)
     for _ in range(rounds):
         figure.rounds.append(await in_turn(baseline, weft, COUNT))

@@ -24,7 +24,7 @@ async def measure(world: World, rounds: int) -> list[Figure]:
         await world.ended(run_id)
         return taken
 
-    figure = Figure("initiate → ids", floor=4.0, goal=2.2)
+    figure = Figure("initiate → ids", floor=3.0, goal=2.2)
     await in_turn(baseline, weft, COUNT // 2)
     for _ in range(rounds):
         figure.rounds.append(await in_turn(baseline, weft, COUNT))
