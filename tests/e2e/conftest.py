@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from egress_world import LoopbackSite, site_in_thread
 from oracle import assert_clean
 from public_api import Api, new_tenant
 from runs_world import superuser_url
@@ -11,12 +12,21 @@ from weft_cli.stack import Stack
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def site() -> Iterator[LoopbackSite]:
+    """A server on 127.0.0.1, where nobody may go, and on the same port of 127.0.0.2, which http_fetch may reach."""
+    with site_in_thread(("127.0.0.1", "127.0.0.2")) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory, site: LoopbackSite) -> Iterator[Stack]:
     effects: Path = tmp_path_factory.mktemp("effects") / "effects.txt"
     env = {
         "tools": {
             "WEFT_TOOL_PLUGINS": "weft_testkit.effect_tools:effect_tools",
             "WEFT_TEST_EFFECTS_FILE": str(effects),
+            "WEFT_EGRESS_PORTS": f"80,443,{site.port}",
+            "WEFT_EGRESS_ALLOW": "127.0.0.2",
         },
         "*": {"WEFT_STRICT_REASONS": "1"},
     }

@@ -1,16 +1,20 @@
 """Every built-in tool through the public API: in a run, and alone by ExecuteTool."""
 
 import json
-from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import pytest
+from egress_world import LoopbackSite, head
 from public_api import Api, type_of
+from runs_world import superuser_url
 from weft.documents.v1 import document_service_pb2
 from weft.projects.v1 import project_service_pb2
 from weft.runs.v1 import event_pb2
 from weft.tools.v1 import tool_service_pb2 as tools_pb
+from weft_cli.stack import Stack
+from weft_core.ids import parse_id
 
 
 async def put(api: Api, project_id: str, title: str) -> None:
@@ -30,11 +34,12 @@ async def called_in_a_run(api: Api, agent_id: str, *calls: tuple[str, dict[str, 
     made = await api.initiate(text, agent_id=agent_id, **fields)
     events = await api.events(made.run_id)
     assert type_of(events[-1]) == "run_succeeded"
-    return [json.loads(event.tool_completed.content) for event in completed_in(events)]
+    return [result_in(event) for event in events if type_of(event) in ("tool_completed", "tool_failed")]
 
 
-def completed_in(events: Sequence[event_pb2.RunEvent]) -> list[event_pb2.RunEvent]:
-    return [event for event in events if type_of(event) == "tool_completed"]
+def result_in(event: event_pb2.RunEvent) -> Any:
+    """Return a result, parsed, or the failure."""
+    return json.loads(event.tool_completed.content) if type_of(event) == "tool_completed" else event.tool_failed
 
 
 async def called_alone(api: Api, agent_id: str, name: str, arguments: dict[str, Any], **fields: Any) -> Any:
@@ -63,3 +68,35 @@ async def test_projects_and_documents_are_listed_in_a_run_and_alone(api: Api) ->
     assert await called_alone(api, agent, "list_documents", more) == rest
     alone = await called_alone(api, agent, "list_projects", {}, project_id=garden)
     assert alone == projects
+
+
+@pytest.mark.row("E4")
+async def test_a_page_is_fetched_in_a_run_and_alone(api: Api, site: LoopbackSite) -> None:
+    site.pages["/roses"] = head(content_type="text/html") + b"<title>Roses</title><p>Prune them in March."
+    agent = await api.make_agent("scripted", tools=["http_fetch"])
+    asked = {"url": site.url("/roses", host="127.0.0.2")}
+    (page,) = await called_in_a_run(api, agent, ("http_fetch", asked))
+    assert (page["status"], page["title"], page["text"]) == (200, "Roses", "Prune them in March.")
+    assert await called_alone(api, agent, "http_fetch", asked) == page
+
+
+@pytest.mark.row("E4")
+async def test_what_a_run_may_not_reach_is_denied_told_to_the_model_and_audited(
+    api: Api, site: LoopbackSite, stack: Stack
+) -> None:
+    before = len(site.heads)
+    agent = await api.make_agent("scripted", tools=["http_fetch"])
+    inside = f"http://127.0.0.1:{site.port}/secret"
+    urls = (inside, "http://169.254.169.254/latest/meta-data/", site.url(f"/to?{inside}", host="127.0.0.2"))
+    refused = await called_in_a_run(api, agent, *(("http_fetch", {"url": url}) for url in urls))
+    assert [each.reason for each in refused] == [event_pb2.TOOL_FAILURE_REASON_DENIED] * 3
+    assert all(f"{url} was not fetched" in each.message for url, each in zip(urls, refused, strict=True))
+    assert [asked.split(" ")[1].partition("?")[0] for asked in site.heads[before:]] == ["/to"]
+    connection = await asyncpg.connect(superuser_url(stack))
+    try:
+        query = "SELECT state, reason, content FROM tool_executions WHERE agent_id = $1 ORDER BY create_time"
+        rows = await connection.fetch(query, parse_id("agt", agent))
+    finally:
+        await connection.close()
+    assert [(row["state"], row["reason"]) for row in rows] == [("failed", "denied")] * 3
+    assert [row["content"] for row in rows] == [each.message for each in refused]

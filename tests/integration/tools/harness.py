@@ -78,6 +78,7 @@ class Setting:
     signer: TokenSigner
     stack: AsyncExitStack
     effects: Path
+    more_tools: list[Tool] = field(default_factory=list)
 
     async def server(self, limits: Limits = QUICK) -> ToolsServer:
         return await self.stack.enter_async_context(a_server(self, limits))
@@ -106,7 +107,7 @@ class Setting:
 
 @asynccontextmanager
 async def a_server(setting: Setting, limits: Limits) -> AsyncIterator[ToolsServer]:
-    registry = Registry([*BUILT_IN, *effect_tools(), *setting.gate.tools()], compile_schema)
+    registry = Registry([*BUILT_IN, *effect_tools(), *setting.gate.tools(), *setting.more_tools], compile_schema)
     executor = Executor(registry, limits, detached_context)
     server = WeftServer(inner_guards(TokenVerifier(KEY)), strict_reasons=True)
     async with open_channel(setting.threads.address) as channel:

@@ -18,8 +18,12 @@ def test_all_faults_are_told_at_once(monkeypatch: pytest.MonkeyPatch, capsys: py
     monkeypatch.setenv("WEFT_TOKEN_KEY", "ab")
     monkeypatch.setenv("WEFT_TOOL_PLUGINS", "no_such_module:tools")
     monkeypatch.setenv("WEFT_TOOL_LEASE_SECONDS", "0")
+    monkeypatch.setenv("WEFT_EGRESS_PORTS", "443,https")
+    monkeypatch.setenv("WEFT_EGRESS_ALLOW", "10.1.2.3/16")
     with pytest.raises(SystemExit) as caught:
         load_settings(Settings)
     assert caught.value.code == 2
     told = capsys.readouterr().err
     assert all(name in told for name in ("WEFT_TOKEN_KEY", "WEFT_TOOL_PLUGINS", "WEFT_TOOL_LEASE_SECONDS"))
+    assert "'https' is no port" in told
+    assert "'10.1.2.3/16' is neither a network" in told

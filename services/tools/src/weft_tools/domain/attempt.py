@@ -13,7 +13,7 @@ from weft_tools.domain.journal import ExecutionLostError, Journal
 from weft_tools.domain.limits import Limits
 from weft_tools.domain.outcome import Completed, Failed, FailureReason, Outcome, completed, failed
 from weft_tools.domain.patience import any_trouble, patiently
-from weft_tools.domain.tool import Arguments, Tool, ToolContext, ToolError
+from weft_tools.domain.tool import Arguments, Tool, ToolContext, ToolDeniedError, ToolError
 
 logger = logging.getLogger(__name__)
 
@@ -173,7 +173,8 @@ def _never_begun_outcome(cause: StopCause, tool: Tool) -> Failed | None:
 
 def _failure_of(error: BaseException, tool: Tool, seconds: float) -> Failed:
     if isinstance(error, ToolError):
-        return failed(FailureReason.FAILED, str(error), seconds)
+        reason = FailureReason.DENIED if isinstance(error, ToolDeniedError) else FailureReason.FAILED
+        return failed(reason, str(error), seconds)
     if isinstance(error, WeftError):
         return failed(FailureReason.FAILED, f"{tool.name} failed: {error}", seconds)
     logger.error("tool %s raised", tool.name, exc_info=error)

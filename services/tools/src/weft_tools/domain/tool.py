@@ -16,6 +16,10 @@ class ToolError(Exception):
     """A tool could not do what it was asked for. The model is told the message: say what to do instead."""
 
 
+class ToolDeniedError(ToolError):
+    """What the tool was asked for is not allowed. It is journaled as denied, with the message."""
+
+
 @dataclass(frozen=True, slots=True)
 class ToolContext:
     """What a handler knows of the call. `execution_id` is the same for every attempt: an idempotent tool keys by it.

@@ -31,7 +31,7 @@ class _ToolFailureReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Too
     TOOL_FAILURE_REASON_UNKNOWN_TOOL: _ToolFailureReason.ValueType  # 1
     """No such tool."""
     TOOL_FAILURE_REASON_DENIED: _ToolFailureReason.ValueType  # 2
-    """The agent or the tenant may not use it."""
+    """The agent or the tenant may not use it, or the tool may not do what it was asked for."""
     TOOL_FAILURE_REASON_ARGUMENTS_INVALID: _ToolFailureReason.ValueType  # 3
     """The arguments are not JSON or break the tool's schema."""
     TOOL_FAILURE_REASON_FAILED: _ToolFailureReason.ValueType  # 4
@@ -55,7 +55,7 @@ TOOL_FAILURE_REASON_UNSPECIFIED: ToolFailureReason.ValueType  # 0
 TOOL_FAILURE_REASON_UNKNOWN_TOOL: ToolFailureReason.ValueType  # 1
 """No such tool."""
 TOOL_FAILURE_REASON_DENIED: ToolFailureReason.ValueType  # 2
-"""The agent or the tenant may not use it."""
+"""The agent or the tenant may not use it, or the tool may not do what it was asked for."""
 TOOL_FAILURE_REASON_ARGUMENTS_INVALID: ToolFailureReason.ValueType  # 3
 """The arguments are not JSON or break the tool's schema."""
 TOOL_FAILURE_REASON_FAILED: ToolFailureReason.ValueType  # 4
