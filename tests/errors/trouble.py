@@ -176,6 +176,12 @@ async def watch_beyond_the_end(rpc: Rpc, owner: Estate) -> Attempt:
     return Attempt(made(run_id=owner.ended_run_id, after_seq=1_000_000))
 
 
+@trouble("CURSOR_OUT_OF_RANGE", "RunLogService/ReadThreadEvents")
+async def read_thread_beyond_the_end(rpc: Rpc, owner: Estate) -> Attempt:
+    made: Any = rpc.request
+    return Attempt(made(thread_id=owner.thread_id, after_seq=1_000_000))
+
+
 @trouble("AGENT_IN_USE", "AgentService/DeleteAgent")
 async def delete_agent_that_runs(rpc: Rpc, owner: Estate) -> Attempt:
     made: Any = rpc.request

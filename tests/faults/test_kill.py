@@ -6,7 +6,7 @@ import time
 
 import pytest
 from faults_world import FaultWorld
-from oracle.check import uuid_of
+from oracle.ids import uuid_of
 from public_api import text_of, type_of
 
 PICK_UP_SECONDS = 5.0

@@ -3,16 +3,17 @@
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import UUID
 
 import asyncpg
 from weft.runs.v1 import event_pb2
 
+from oracle.ids import base32, uuid_of
 from oracle.queries import NOT_ENDED, VIOLATIONS
 from oracle.recordings import Recordings
+from oracle.thread_log import THREAD_VIOLATIONS, differences
 
-ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 EVENTS = "SELECT * FROM run_events WHERE run_id = $1 ORDER BY seq"
+THREAD_EVENTS = "SELECT * FROM thread_events WHERE thread_id = $1 ORDER BY seq"
 
 
 @dataclass
@@ -48,13 +49,15 @@ async def check(dsn: str, recordings: Recordings, *, all_ended: bool = True) -> 
         verdict.checked["runs"] = await connection.fetchval("SELECT count(*) FROM runs")
         verdict.checked["events"] = await connection.fetchval("SELECT count(*) FROM run_events")
         verdict.checked["watches"] = len(recordings.watches)
-        queries = {**VIOLATIONS, **({"I1 every run has ended": NOT_ENDED} if all_ended else {})}
+        queries = {**VIOLATIONS, **THREAD_VIOLATIONS, **({"I1 every run has ended": NOT_ENDED} if all_ended else {})}
         for name, query in queries.items():
             for row in await connection.fetch(query):
                 verdict.add(name, dict(row))
         await _acknowledged(connection, recordings, verdict)
         for run_id, after_seq, seen in recordings.watches:
             await _watched(connection, run_id, after_seq, seen, verdict)
+        for thread_id, items in recordings.thread_watches:
+            await _watched_thread(connection, thread_id, items, verdict)
         _effects(recordings, verdict)
         return verdict
     finally:
@@ -87,6 +90,15 @@ async def _watched(
         )
 
 
+async def _watched_thread(connection: Any, thread_id: str, items: list[Any], verdict: Verdict) -> None:
+    rows = await connection.fetch(THREAD_EVENTS, uuid_of(thread_id))
+    for difference in differences(rows, items):
+        verdict.add("I4 a watcher of a thread saw exactly its log", f"{thread_id}: {difference}")
+    for text in (f"run_{base32(row['run_id'])}" for row in rows if row["type"] == "run.started"):
+        seen = [each.run_event for each in items if each.HasField("run_event") and each.run_event.run_id == text]
+        await _watched(connection, text, 0, seen, verdict)
+
+
 def _effects(recordings: Recordings, verdict: Verdict) -> None:
     if recordings.effects is None or not recordings.effects.exists():
         return
@@ -105,14 +117,3 @@ def event_from(row: Any) -> event_pb2.RunEvent:
     payload.SetInParent()
     payload.MergeFromString(row["payload"])
     return event
-
-
-def base32(value: UUID) -> str:
-    return "".join(ALPHABET[value.int >> shift & 31] for shift in range(125, -1, -5))
-
-
-def uuid_of(text: str) -> UUID:
-    number = 0
-    for character in text.partition("_")[2]:
-        number = number << 5 | ALPHABET.index(character)
-    return UUID(int=number)

@@ -7,8 +7,17 @@ from typing import Any, Protocol
 from uuid import UUID
 
 import pytest
-from weft.runs.v1 import admission_service_pb2, admission_service_pb2_grpc, run_service_pb2, run_service_pb2_grpc
+from weft.runs.v1 import (
+    admission_service_pb2,
+    admission_service_pb2_grpc,
+    event_pb2,
+    run_pb2,
+    run_service_pb2,
+    run_service_pb2_grpc,
+    thread_event_pb2,
+)
 from weft.tenants.v1 import tenant_service_pb2, tenant_service_pb2_grpc
+from weft.threads.v1 import thread_service_pb2, thread_service_pb2_grpc
 from weft_cli.stack import Stack
 from weft_core.ids import format_id, parse_id
 from weft_grpckit.channels import ServiceChannel, open_channel
@@ -19,6 +28,7 @@ from weft_testkit.redis_server import RedisServer
 from weft_wire.outlet import RedisOutlet
 
 TOKEN_KEY = b"t" * 32
+CANCELLED = event_pb2.RunEvent(seq=2, run_cancelled=event_pb2.RunCancelled())
 
 
 class Upstream(Protocol):
@@ -36,6 +46,14 @@ class Upstream(Protocol):
         """Return a run that has begun and does not end by itself."""
 
     async def end_run(self, tenant_id: UUID, run_id: str) -> None: ...
+
+    async def make_thread(self, tenant_id: UUID) -> str:
+        """Return a thread with a message, a run that waits, and another that was cancelled before it began."""
+
+    async def rename_thread(self, tenant_id: UUID, thread_id: str, title: str) -> None: ...
+
+    async def delete_thread(self, tenant_id: UUID, thread_id: str) -> None:
+        """Delete it; the run that waits is cancelled with it."""
 
 
 class FakeSide:
@@ -64,6 +82,24 @@ class FakeSide:
     async def end_run(self, tenant_id: UUID, run_id: str) -> None:
         run: FakeRun = self.fake.runs[run_id]
         self.fake.append(run, is_terminal=True)
+
+    async def make_thread(self, tenant_id: UUID) -> str:
+        thread = self.fake.add_thread(tenant_id, self._next())
+        waiting, cancelled = (self.fake.add_run(tenant_id, self._next()).run_id for _ in range(2))
+        for run_id in (waiting, cancelled):
+            self.fake.log(thread, message_created={"message": {"message_id": "msg_1"}})
+            self.fake.log(thread, run_queued={"run_id": run_id, "message_id": "msg_1"})
+        self.fake.log(thread, run_ended={"run_id": cancelled, "terminal_event": CANCELLED})
+        return thread.thread_id
+
+    async def rename_thread(self, tenant_id: UUID, thread_id: str, title: str) -> None:
+        self.fake.log(self.fake.threads[thread_id], title_updated={"title": title})
+
+    async def delete_thread(self, tenant_id: UUID, thread_id: str) -> None:
+        thread = self.fake.threads[thread_id]
+        waiting = thread_event_pb2.ThreadEvent.FromString(thread.events[1]).run_queued.run_id
+        self.fake.log(thread, run_ended={"run_id": waiting, "terminal_event": CANCELLED})
+        self.fake.log(thread, thread_deleted={})
 
 
 class RealSide:
@@ -95,8 +131,31 @@ class RealSide:
         stub: Any = run_service_pb2_grpc.RunServiceStub(self.channel)
         await stub.CancelRun(run_service_pb2.CancelRunRequest(run_id=run_id), metadata=self._as_owner(tenant_id))
 
+    async def make_thread(self, tenant_id: UUID) -> str:
+        stub: Any = admission_service_pb2_grpc.AdmissionServiceStub(self.channel)
+        first = await stub.InitiateRun(
+            admission_service_pb2.InitiateRunRequest(text="hello"), metadata=self._as_owner(tenant_id)
+        )
+        again = admission_service_pb2.InitiateRunRequest(
+            text="again", thread_id=first.thread_id, busy_strategy=run_pb2.BUSY_STRATEGY_ENQUEUE
+        )
+        await self.end_run(tenant_id, (await stub.InitiateRun(again, metadata=self._as_owner(tenant_id))).run_id)
+        return str(first.thread_id)
+
+    async def rename_thread(self, tenant_id: UUID, thread_id: str, title: str) -> None:
+        stub: Any = thread_service_pb2_grpc.ThreadServiceStub(self.channel)
+        request = thread_service_pb2.UpdateThreadRequest(thread_id=thread_id, title=title)
+        await stub.UpdateThread(request, metadata=self._as_owner(tenant_id))
+
+    async def delete_thread(self, tenant_id: UUID, thread_id: str) -> None:
+        stub: Any = thread_service_pb2_grpc.ThreadServiceStub(self.channel)
+        request = thread_service_pb2.DeleteThreadRequest(thread_id=thread_id)
+        await stub.DeleteThread(request, metadata=self._as_owner(tenant_id))
+
     def _as_owner(self, tenant_id: UUID) -> Any:
-        return token_metadata(self.signer.caller_token(tenant_id, "somebody", ["runs.read", "runs.write"]))
+        return token_metadata(
+            self.signer.caller_token(tenant_id, "somebody", ["runs.read", "runs.write", "threads.write"])
+        )
 
 
 @pytest.fixture(scope="session")

@@ -85,9 +85,17 @@ def _(estate: Estate) -> Message:
     return run_log.ReadEventsRequest(run_id=estate.run_id)
 
 
+@plain(run_log.ReadThreadEventsRequest)
+def _(estate: Estate) -> Message:
+    return run_log.ReadThreadEventsRequest(thread_id=estate.thread_id)
+
+
 @plain(run_log.GetHeadsRequest)
 def _(estate: Estate) -> Message:
-    return run_log.GetHeadsRequest(runs=[run_log.RunKey(tenant_id=estate.tenant_id, run_id=estate.run_id)])
+    return run_log.GetHeadsRequest(
+        runs=[run_log.RunKey(tenant_id=estate.tenant_id, run_id=estate.run_id)],
+        threads=[run_log.ThreadKey(tenant_id=estate.tenant_id, thread_id=estate.thread_id)],
+    )
 
 
 @plain(runner.ListActiveRunsRequest)

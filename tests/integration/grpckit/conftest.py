@@ -32,6 +32,9 @@ class ToldServicer(rpc.RunLogServiceServicer):
         response: pb.ReadEventsResponse = await self.read(request, context)
         return response
 
+    async def ReadThreadEvents(self, request: pb.ReadThreadEventsRequest, context: Any) -> pb.ReadThreadEventsResponse:
+        return pb.ReadThreadEventsResponse()
+
     async def GetHeads(self, request: pb.GetHeadsRequest, context: Any) -> pb.GetHeadsResponse:
         return pb.GetHeadsResponse()
 

@@ -33,6 +33,9 @@ class Replica(rpc.RunLogServiceServicer):
         self.remaining.append(deadlines.remaining())
         return pb.ReadEventsResponse()
 
+    async def ReadThreadEvents(self, request: pb.ReadThreadEventsRequest, context: Any) -> pb.ReadThreadEventsResponse:
+        return pb.ReadThreadEventsResponse()
+
     async def GetHeads(self, request: pb.GetHeadsRequest, context: Any) -> pb.GetHeadsResponse:
         self.principals.append(caller_of(context).service)
         return pb.GetHeadsResponse()

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from weft.runs.v1 import admission_service_pb2 as admission_pb
 from weft.runs.v1 import admission_service_pb2_grpc as admission_rpc
-from weft.runs.v1 import event_pb2, run_service_pb2
+from weft.runs.v1 import event_pb2, run_service_pb2, thread_event_pb2
 from weft.runs.v1 import run_log_service_pb2 as log_pb
 from weft.runs.v1 import run_log_service_pb2_grpc as log_rpc
 from weft.runs.v1 import run_service_pb2_grpc as run_rpc
@@ -26,6 +26,7 @@ from weft_grpckit.tokens import TokenVerifier
 
 Publish = Callable[[str, bytes], None]
 _PAGE = 100
+_THREAD_PAGE = 5
 
 
 @dataclass
@@ -36,6 +37,24 @@ class FakeRun:
     run_id: str
     events: list[bytes] = field(default_factory=list)
     is_ended: bool = False
+
+
+@dataclass
+class FakeThread:
+    """The log of a thread: serialized events, the first has seq 1."""
+
+    tenant_id: UUID
+    thread_id: str
+    events: list[bytes] = field(default_factory=list)
+    is_deleted: bool = False
+
+    def open_run(self, seq: int) -> str:
+        """Return the run that had started and not ended when the event `seq` was written; "" where none had."""
+        open_run = ""
+        for event in map(thread_event_pb2.ThreadEvent.FromString, self.events[:seq]):
+            open_run = event.run_started.run_id or open_run
+            open_run = "" if event.run_ended.run_id == open_run else open_run
+        return open_run
 
 
 @dataclass
@@ -55,10 +74,11 @@ class FakeUpstream:
     def __init__(self, token_key: bytes, publish: Publish) -> None:
         self._token_key, self._publish = token_key, publish
         self.runs: dict[str, FakeRun] = {}
+        self.threads: dict[str, FakeThread] = {}
         self.keys: dict[bytes, FakeKey] = {}
         self.handlers: dict[str, Callable[..., Any]] = {}
         self.initiated: list[tuple[UUID, admission_pb.InitiateRunRequest]] = []
-        self.resolved = self.pages_read = self.heads_asked = 0
+        self.resolved = self.pages_read = self.thread_pages_read = self.heads_asked = 0
         self.before_read: Callable[[], Awaitable[None]] | None = None
         self.port = 0
         self._server: WeftServer | None = None
@@ -100,6 +120,19 @@ class FakeUpstream:
         run.is_ended = is_terminal
         if is_published:
             self.publish(run, first_seq, count)
+
+    def add_thread(self, tenant_id: UUID, number: int) -> FakeThread:
+        thread = FakeThread(tenant_id, format_id("thr", UUID(int=number)))
+        self.threads[thread.thread_id] = thread
+        return thread
+
+    def log(self, thread: FakeThread, *, is_published: bool = True, **payload: Any) -> None:
+        """Commit an event of a thread, `run_started={"run_id": …}`, and say so."""
+        event = thread_event_pb2.ThreadEvent(thread_id=thread.thread_id, seq=len(thread.events) + 1, **payload)
+        thread.events.append(event.SerializeToString())
+        thread.is_deleted = event.HasField("thread_deleted")
+        if is_published:
+            self._publish(thread.thread_id, b"")
 
     def publish(self, run: FakeRun, first_seq: int, count: int) -> None:
         """Publish what was committed, as it is or once more."""
@@ -158,6 +191,25 @@ class _Log(log_rpc.RunLogServiceServicer):
         page = run.events[request.after_seq : request.after_seq + _PAGE]
         return log_pb.ReadEventsResponse(events=page, last_seq=len(run.events), is_ended=run.is_ended)
 
+    async def ReadThreadEvents(
+        self, request: log_pb.ReadThreadEventsRequest, context: Any
+    ) -> log_pb.ReadThreadEventsResponse:
+        self._threads.thread_pages_read += 1
+        thread = self._threads.threads.get(request.thread_id)
+        is_gone = thread is not None and thread.is_deleted and not request.serve_deleted
+        if thread is None or is_gone or thread.tenant_id != caller_of(context).tenant_id:
+            raise NotFoundError("THREAD_NOT_FOUND", "no such thread")
+        last_seq = len(thread.events)
+        after_seq = last_seq if request.from_now else request.after_seq
+        if after_seq > last_seq:
+            raise OutOfRangeError("CURSOR_OUT_OF_RANGE", "beyond", metadata={"last_seq": str(last_seq)})
+        return log_pb.ReadThreadEventsResponse(
+            events=thread.events[after_seq : after_seq + _THREAD_PAGE],
+            last_seq=last_seq,
+            is_deleted=thread.is_deleted,
+            open_run_id=thread.open_run(after_seq) if request.with_open_run else "",
+        )
+
     async def GetHeads(self, request: log_pb.GetHeadsRequest, context: Any) -> log_pb.GetHeadsResponse:
         self._threads.heads_asked += 1
         heads = []
@@ -165,7 +217,12 @@ class _Log(log_rpc.RunLogServiceServicer):
             run = self._threads.runs.get(key.run_id)
             if run is not None and format_id("ten", run.tenant_id) == key.tenant_id:
                 heads.append(log_pb.RunHead(run_id=key.run_id, last_seq=len(run.events)))
-        return log_pb.GetHeadsResponse(heads=heads)
+        thread_heads = []
+        for each in request.threads:
+            thread = self._threads.threads.get(each.thread_id)
+            if thread is not None and format_id("ten", thread.tenant_id) == each.tenant_id:
+                thread_heads.append(log_pb.ThreadHead(thread_id=each.thread_id, last_seq=len(thread.events)))
+        return log_pb.GetHeadsResponse(heads=heads, thread_heads=thread_heads)
 
 
 class _Credentials(credential_rpc.CredentialServiceServicer):

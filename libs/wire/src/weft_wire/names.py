@@ -9,12 +9,12 @@ _EVENTS: Final = "weft:events:"
 _CANCEL: Final = "weft:cancel:"
 
 
-def events_channel(run_id: str) -> str:
-    """Return the channel of a run's live events: serialized weft.runs.v1.LiveBatch."""
-    return _EVENTS + run_id
+def events_channel(watched_id: str) -> str:
+    """Return the channel of what happens in a run (serialized weft.runs.v1.LiveBatch) or a thread (empty frames)."""
+    return _EVENTS + watched_id
 
 
-def run_of_channel(channel: str) -> str:
+def id_of_channel(channel: str) -> str:
     return channel.removeprefix(_EVENTS)
 
 

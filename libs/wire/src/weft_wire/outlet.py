@@ -38,9 +38,9 @@ class RedisOutlet:
         self._rings = min(self._rings + count, names.DOORBELL_LIMIT)
         self._something.set()
 
-    def publish(self, run_id: str, frame: bytes) -> None:
-        """Tell whoever watches a run: `frame` is a serialized LiveBatch."""
-        self._say(("PUBLISH", names.events_channel(run_id), frame), len(frame))
+    def publish(self, watched_id: str, frame: bytes) -> None:
+        """Tell whoever watches a run or a thread; see `names.events_channel`."""
+        self._say(("PUBLISH", names.events_channel(watched_id), frame), len(frame))
 
     def signal(self, runner_id: str, run_id: str, epoch: int) -> None:
         """Tell a runner to stop a run."""

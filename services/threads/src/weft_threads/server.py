@@ -38,6 +38,7 @@ from weft_threads.documents.documents import Documents
 from weft_threads.documents.servicer import DocumentServicer
 from weft_threads.events.log import RunLog
 from weft_threads.events.log_servicer import RunLogServicer
+from weft_threads.events.thread_log import ThreadLog
 from weft_threads.paging import Pager
 from weft_threads.projects.projects import Projects
 from weft_threads.projects.servicer import ProjectServicer
@@ -131,7 +132,7 @@ def register_nouns(server: WeftServer, wiring: Wiring) -> None:
     server.register(document_service_pb2_grpc.add_DocumentServiceServicer_to_server, documents)
     tasks = TaskServicer(Tasks(database, new_id), pager)
     server.register(task_service_pb2_grpc.add_TaskServiceServicer_to_server, tasks)
-    threads = ThreadServicer(Threads(database, new_id, wiring.delete_thread), pager)
+    threads = ThreadServicer(Threads(database, new_id, wiring.delete_thread, wiring.announcer.thread), pager)
     server.register(thread_service_pb2_grpc.add_ThreadServiceServicer_to_server, threads)
     chat = stored(agent_pb2.AgentSpec(busy_strategy=run_pb2.BUSY_STRATEGY_MERGE))
     tenants = Tenants(database, new_id, chat)
@@ -148,7 +149,8 @@ def register_runs(server: WeftServer, wiring: Wiring) -> None:
     reader = RunReader(database, wiring.pager, wiring.ends, wiring.stopping)
     runs = RunServicer(reader, Ending(database, announcer))
     server.register(run_service_pb2_grpc.add_RunServiceServicer_to_server, runs)
-    server.register(run_log_service_pb2_grpc.add_RunLogServiceServicer_to_server, RunLogServicer(RunLog(database)))
+    log = RunLogServicer(RunLog(database), ThreadLog(database))
+    server.register(run_log_service_pb2_grpc.add_RunLogServiceServicer_to_server, log)
     queue = RunQueueServicer(
         RunQueue(database, announcer, new_id, wiring.settings.runner_lease),
         Committer(database, announcer, new_id),

@@ -33,6 +33,8 @@ class LoggedEvent:
     is_terminal: bool
     create_time: datetime
     payload: bytes
+    # Of what a function of the schema wrote.
+    thread_id: UUID | None = None
 
 
 def logged_events(rows: Iterable[Any] | None) -> list[LoggedEvent]:

@@ -1,13 +1,13 @@
 """Reading the log of runs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 import asyncpg
 from weft_core.errors import NotFoundError, OutOfRangeError
 
-from weft_threads.events.frames import LoggedEvent, encode_event, logged_events
+from weft_threads.events.frames import encode_event, logged_events
 from weft_threads.store.database import Database, DriverConnection
 
 MAX_EVENTS = 2000
@@ -41,25 +41,31 @@ class RunLog:
             raise NotFoundError("RUN_NOT_FOUND", "no such run; RunService.ListRuns shows those that exist")
         last_seq = row["last_seq"]
         if after_seq > last_seq:
-            raise OutOfRangeError(
-                "CURSOR_OUT_OF_RANGE",
-                f"after_seq {after_seq} lies beyond the newest event, {last_seq}",
-                metadata={"last_seq": str(last_seq)},
-            )
-        return LogPage(_encoded(logged_events(row["events"])), last_seq, row["is_ended"])
+            raise beyond(after_seq, last_seq)
+        events = fitting(encode_event(event) for event in logged_events(row["events"]))
+        return LogPage(events, last_seq, row["is_ended"])
 
     async def heads(self, keys: Sequence[tuple[UUID, UUID]]) -> list[tuple[UUID, int]]:
         """Return the newest seq of each run that exists, of (tenant, run)."""
+        if not keys:
+            return []
         rows = await self._database.call_queue(_heads, keys)
         return [(row["run_id"], row["last_seq"]) for row in rows]
 
 
-def _encoded(events: Sequence[LoggedEvent]) -> tuple[bytes, ...]:
+def beyond(after_seq: int, last_seq: int) -> OutOfRangeError:
+    return OutOfRangeError(
+        "CURSOR_OUT_OF_RANGE",
+        f"after_seq {after_seq} lies beyond the newest event, {last_seq}",
+        metadata={"last_seq": str(last_seq)},
+    )
+
+
+def fitting(events: Iterable[bytes]) -> tuple[bytes, ...]:
     """Return as many serialized events as fit into a page, at least one."""
     out: list[bytes] = []
     size = 0
-    for event in events:
-        data = encode_event(event)
+    for data in events:
         size += len(data)
         if out and size > MAX_BYTES:
             break

@@ -55,6 +55,8 @@ class Admission:
         """Store a message and its run: one round trip, one commit. What others must know is told afterwards."""
         row = await self._database.call(_initiate, caller, asked, self._new_id)
         self._announcer.events(logged_events(row["events"]))
+        if row["is_new"]:
+            self._announcer.thread(row["thread_id"])
         self._announcer.stop(row["owner"], row["stopped"], row["stopped_epoch"])
         self._announcer.ready(int(row["is_ready"]))
         return Initiated(**{name: row[name] for name in Initiated.__slots__})

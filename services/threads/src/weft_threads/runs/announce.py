@@ -6,7 +6,10 @@ from uuid import UUID
 
 from weft_core.ids import format_id
 
-from weft_threads.events.frames import LoggedEvent, live_batches
+from weft_threads.events.frames import TERMINAL_TYPES, LoggedEvent, live_batches
+
+# With these events of a run its thread's log has grown too.
+MARKING_TYPES = TERMINAL_TYPES | {"run.started"}
 
 
 class Bell(Protocol):
@@ -18,7 +21,7 @@ class Bell(Protocol):
 class LiveWire(Protocol):
     """Carries events to the gateways; never blocks, drops when full."""
 
-    def publish(self, run_id: str, frame: bytes) -> None: ...
+    def publish(self, watched_id: str, frame: bytes) -> None: ...
 
 
 class StopWire(Protocol):
@@ -36,6 +39,13 @@ class Announcer:
     def events(self, events: Sequence[LoggedEvent]) -> None:
         for run_id, frame in live_batches(events):
             self._live.publish(run_id, frame)
+        for thread_id in {event.thread_id for event in events if event.type in MARKING_TYPES}:
+            self.thread(thread_id)
+
+    def thread(self, thread_id: UUID | None) -> None:
+        """Say that a thread's log has grown: whoever watches it reads it."""
+        if thread_id is not None:
+            self._live.publish(format_id("thr", thread_id), b"")
 
     def ready(self, count: int = 1) -> None:
         """Wake as many runners as runs became claimable."""

@@ -105,6 +105,7 @@ async def delete_thread(database: Database, announcer: Announcer, tenant_id: UUI
 
     events, runs = await database.transact(tenant_id, work)
     announcer.events(events)
+    announcer.thread(thread_id)
     for run in runs:
         if run.owner is not None:
             announcer.stop(run.owner, run.run_id, run.epoch)

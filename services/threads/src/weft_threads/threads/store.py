@@ -23,7 +23,7 @@ _COLUMNS = (*(threads.c[name] for name in _STORED), _AGENT_STATE.label("agent_st
 _THREADS = sa.select(*_COLUMNS).where(threads.c.delete_time.is_(None))
 _MESSAGE_COLUMNS = tuple(messages.c[name] for name in Message.__dataclass_fields__)
 _PLACE = sa.tuple_(messages.c.turn, messages.c.index)
-_LOG = sa.text("SELECT write_thread_event(current_tenant(), :thread, :type, NULL, :message)")
+_LOG = sa.text("SELECT write_thread_event(current_tenant(), :thread, :type, NULL, :message, NULL, :payload)")
 
 # As the schema's initiate_run spreads them.
 SHARDS = 8
@@ -153,9 +153,11 @@ async def insert_message(
     return Message(**(await tx.execute(statement.returning(*_MESSAGE_COLUMNS))).one()._mapping)
 
 
-async def log_event(tx: AsyncConnection, thread_id: UUID, kind: str, message_id: UUID | None = None) -> None:
-    """Write an event of a thread whose row is locked."""
-    await tx.execute(_LOG, {"thread": thread_id, "type": kind, "message": message_id})
+async def log_event(
+    tx: AsyncConnection, thread_id: UUID, kind: str, message_id: UUID | None = None, *, payload: bytes | None = None
+) -> None:
+    """Write an event of a thread whose row is locked; `payload` is its serialized message in ThreadEvent."""
+    await tx.execute(_LOG, {"thread": thread_id, "type": kind, "message": message_id, "payload": payload})
 
 
 async def list_messages(

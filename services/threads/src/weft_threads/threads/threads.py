@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
+from weft.runs.v1 import thread_event_pb2
 from weft_core.caller import Caller
 from weft_core.errors import ResourceExhaustedError
 
@@ -17,12 +18,20 @@ from weft_threads.threads.thread import Message, NewThread, Place, Thread, Threa
 
 
 class Threads:
-    """`delete_thread(tenant, thread)` ends a thread's runs, tells their watchers, and deletes it."""
+    """`delete_thread(tenant, thread)` ends a thread's runs, tells their watchers, and deletes it.
+
+    `announce(thread)` tells watchers, after the commit, that a thread's log has grown.
+    """
 
     def __init__(
-        self, database: Database, new_id: Callable[[], UUID], delete_thread: Callable[[UUID, UUID], Awaitable[object]]
+        self,
+        database: Database,
+        new_id: Callable[[], UUID],
+        delete_thread: Callable[[UUID, UUID], Awaitable[object]],
+        announce: Callable[[UUID], None],
     ) -> None:
-        self._database, self._new_id, self._delete_thread = database, new_id, delete_thread
+        self._database, self._new_id = database, new_id
+        self._delete_thread, self._announce = delete_thread, announce
 
     async def create(self, caller: Caller, new: NewThread) -> Thread:
         async def work(tx: AsyncConnection) -> Thread:
@@ -56,12 +65,15 @@ class Threads:
                 await _require_agent(tx, new["agent_id"])
             thread = await store.update_thread(tx, thread_id, new)
             if "title" in changes:
-                await store.log_event(tx, thread_id, "title.updated")
+                told = thread_event_pb2.ThreadTitleUpdated(title=thread.title)
+                await store.log_event(tx, thread_id, "title.updated", payload=told.SerializeToString())
             if changes.keys() - {"title"}:
                 await store.log_event(tx, thread_id, "thread.updated")
             return thread
 
-        return await self._database.transact(caller.tenant_id, work)
+        thread = await self._database.transact(caller.tenant_id, work)
+        self._announce(thread_id)
+        return thread
 
     async def delete(self, caller: Caller, thread_id: UUID) -> None:
         await self._delete_thread(caller.tenant_id, thread_id)
@@ -77,7 +89,9 @@ class Threads:
             await store.log_event(tx, thread_id, "message.created", message.message_id)
             return message
 
-        return await self._database.transact(caller.tenant_id, work)
+        message = await self._database.transact(caller.tenant_id, work)
+        self._announce(thread_id)
+        return message
 
     async def list_messages(
         self, caller: Caller, thread_id: UUID, after: Place | None, limit: int, *, newest_first: bool

@@ -26,7 +26,7 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from weft.access.v1 import access_pb2 as weft_dot_access_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"weft/runs/v1/run_log_service.proto\x12\x0cweft.runs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1bweft/access/v1/access.proto\"\x80\x01\n\x11ReadEventsRequest\x12\x38\n\x06run_id\x18\x01 \x01(\tB(\xbaH%r#2!^run_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12\x1a\n\tafter_seq\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x15\n\rserve_deleted\x18\x03 \x01(\x08\"H\n\x12ReadEventsResponse\x12\x0e\n\x06\x65vents\x18\x01 \x03(\x0c\x12\x10\n\x08last_seq\x18\x02 \x01(\x03\x12\x10\n\x08is_ended\x18\x03 \x01(\x08\"\x7f\n\x06RunKey\x12;\n\ttenant_id\x18\x01 \x01(\tB(\xbaH%r#2!^ten_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12\x38\n\x06run_id\x18\x02 \x01(\tB(\xbaH%r#2!^run_[0-7][0-9a-hjkmnp-tv-z]{25}$\"A\n\x0fGetHeadsRequest\x12.\n\x04runs\x18\x01 \x03(\x0b\x32\x14.weft.runs.v1.RunKeyB\n\xbaH\x07\x92\x01\x04\x10\xa0\x9c\x01\"8\n\x10GetHeadsResponse\x12$\n\x05heads\x18\x01 \x03(\x0b\x32\x15.weft.runs.v1.RunHead\"+\n\x07RunHead\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x10\n\x08last_seq\x18\x02 \x01(\x03\"S\n\tLiveBatch\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x11\n\tfirst_seq\x18\x02 \x01(\x03\x12\x0e\n\x06\x65vents\x18\x03 \x03(\x0c\x12\x13\n\x0bis_terminal\x18\x04 \x01(\x08\x32\xce\x01\n\rRunLogService\x12\x65\n\nReadEvents\x12\x1f.weft.runs.v1.ReadEventsRequest\x1a .weft.runs.v1.ReadEventsResponse\"\x14\xca\xc1\x18\truns.read\xd2\xc1\x18\x03j\xce\x01\x12V\n\x08GetHeads\x12\x1d.weft.runs.v1.GetHeadsRequest\x1a\x1e.weft.runs.v1.GetHeadsResponse\"\x0b\xda\xc1\x18\x07gatewayb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"weft/runs/v1/run_log_service.proto\x12\x0cweft.runs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1bweft/access/v1/access.proto\"\x80\x01\n\x11ReadEventsRequest\x12\x38\n\x06run_id\x18\x01 \x01(\tB(\xbaH%r#2!^run_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12\x1a\n\tafter_seq\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x15\n\rserve_deleted\x18\x03 \x01(\x08\"H\n\x12ReadEventsResponse\x12\x0e\n\x06\x65vents\x18\x01 \x03(\x0c\x12\x10\n\x08last_seq\x18\x02 \x01(\x03\x12\x10\n\x08is_ended\x18\x03 \x01(\x08\"\xb2\x01\n\x17ReadThreadEventsRequest\x12;\n\tthread_id\x18\x01 \x01(\tB(\xbaH%r#2!^thr_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12\x1a\n\tafter_seq\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x10\n\x08\x66rom_now\x18\x03 \x01(\x08\x12\x15\n\rwith_open_run\x18\x04 \x01(\x08\x12\x15\n\rserve_deleted\x18\x05 \x01(\x08\"e\n\x18ReadThreadEventsResponse\x12\x0e\n\x06\x65vents\x18\x01 \x03(\x0c\x12\x10\n\x08last_seq\x18\x02 \x01(\x03\x12\x12\n\nis_deleted\x18\x03 \x01(\x08\x12\x13\n\x0bopen_run_id\x18\x04 \x01(\t\"\x7f\n\x06RunKey\x12;\n\ttenant_id\x18\x01 \x01(\tB(\xbaH%r#2!^ten_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12\x38\n\x06run_id\x18\x02 \x01(\tB(\xbaH%r#2!^run_[0-7][0-9a-hjkmnp-tv-z]{25}$\"\x85\x01\n\tThreadKey\x12;\n\ttenant_id\x18\x01 \x01(\tB(\xbaH%r#2!^ten_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12;\n\tthread_id\x18\x02 \x01(\tB(\xbaH%r#2!^thr_[0-7][0-9a-hjkmnp-tv-z]{25}$\"w\n\x0fGetHeadsRequest\x12.\n\x04runs\x18\x01 \x03(\x0b\x32\x14.weft.runs.v1.RunKeyB\n\xbaH\x07\x92\x01\x04\x10\xa0\x9c\x01\x12\x34\n\x07threads\x18\x02 \x03(\x0b\x32\x17.weft.runs.v1.ThreadKeyB\n\xbaH\x07\x92\x01\x04\x10\xa0\x9c\x01\"h\n\x10GetHeadsResponse\x12$\n\x05heads\x18\x01 \x03(\x0b\x32\x15.weft.runs.v1.RunHead\x12.\n\x0cthread_heads\x18\x02 \x03(\x0b\x32\x18.weft.runs.v1.ThreadHead\"+\n\x07RunHead\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x10\n\x08last_seq\x18\x02 \x01(\x03\"1\n\nThreadHead\x12\x11\n\tthread_id\x18\x01 \x01(\t\x12\x10\n\x08last_seq\x18\x02 \x01(\x03\"S\n\tLiveBatch\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x11\n\tfirst_seq\x18\x02 \x01(\x03\x12\x0e\n\x06\x65vents\x18\x03 \x03(\x0c\x12\x13\n\x0bis_terminal\x18\x04 \x01(\x08\x32\xca\x02\n\rRunLogService\x12\x65\n\nReadEvents\x12\x1f.weft.runs.v1.ReadEventsRequest\x1a .weft.runs.v1.ReadEventsResponse\"\x14\xca\xc1\x18\truns.read\xd2\xc1\x18\x03j\xce\x01\x12z\n\x10ReadThreadEvents\x12%.weft.runs.v1.ReadThreadEventsRequest\x1a&.weft.runs.v1.ReadThreadEventsResponse\"\x17\xca\xc1\x18\x0cthreads.read\xd2\xc1\x18\x03i\xce\x01\x12V\n\x08GetHeads\x12\x1d.weft.runs.v1.GetHeadsRequest\x1a\x1e.weft.runs.v1.GetHeadsResponse\"\x0b\xda\xc1\x18\x07gatewayb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,30 +37,50 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_READEVENTSREQUEST'].fields_by_name['run_id']._serialized_options = b'\272H%r#2!^run_[0-7][0-9a-hjkmnp-tv-z]{25}$'
   _globals['_READEVENTSREQUEST'].fields_by_name['after_seq']._loaded_options = None
   _globals['_READEVENTSREQUEST'].fields_by_name['after_seq']._serialized_options = b'\272H\004\"\002(\000'
+  _globals['_READTHREADEVENTSREQUEST'].fields_by_name['thread_id']._loaded_options = None
+  _globals['_READTHREADEVENTSREQUEST'].fields_by_name['thread_id']._serialized_options = b'\272H%r#2!^thr_[0-7][0-9a-hjkmnp-tv-z]{25}$'
+  _globals['_READTHREADEVENTSREQUEST'].fields_by_name['after_seq']._loaded_options = None
+  _globals['_READTHREADEVENTSREQUEST'].fields_by_name['after_seq']._serialized_options = b'\272H\004\"\002(\000'
   _globals['_RUNKEY'].fields_by_name['tenant_id']._loaded_options = None
   _globals['_RUNKEY'].fields_by_name['tenant_id']._serialized_options = b'\272H%r#2!^ten_[0-7][0-9a-hjkmnp-tv-z]{25}$'
   _globals['_RUNKEY'].fields_by_name['run_id']._loaded_options = None
   _globals['_RUNKEY'].fields_by_name['run_id']._serialized_options = b'\272H%r#2!^run_[0-7][0-9a-hjkmnp-tv-z]{25}$'
+  _globals['_THREADKEY'].fields_by_name['tenant_id']._loaded_options = None
+  _globals['_THREADKEY'].fields_by_name['tenant_id']._serialized_options = b'\272H%r#2!^ten_[0-7][0-9a-hjkmnp-tv-z]{25}$'
+  _globals['_THREADKEY'].fields_by_name['thread_id']._loaded_options = None
+  _globals['_THREADKEY'].fields_by_name['thread_id']._serialized_options = b'\272H%r#2!^thr_[0-7][0-9a-hjkmnp-tv-z]{25}$'
   _globals['_GETHEADSREQUEST'].fields_by_name['runs']._loaded_options = None
   _globals['_GETHEADSREQUEST'].fields_by_name['runs']._serialized_options = b'\272H\007\222\001\004\020\240\234\001'
+  _globals['_GETHEADSREQUEST'].fields_by_name['threads']._loaded_options = None
+  _globals['_GETHEADSREQUEST'].fields_by_name['threads']._serialized_options = b'\272H\007\222\001\004\020\240\234\001'
   _globals['_RUNLOGSERVICE'].methods_by_name['ReadEvents']._loaded_options = None
   _globals['_RUNLOGSERVICE'].methods_by_name['ReadEvents']._serialized_options = b'\312\301\030\truns.read\322\301\030\003j\316\001'
+  _globals['_RUNLOGSERVICE'].methods_by_name['ReadThreadEvents']._loaded_options = None
+  _globals['_RUNLOGSERVICE'].methods_by_name['ReadThreadEvents']._serialized_options = b'\312\301\030\014threads.read\322\301\030\003i\316\001'
   _globals['_RUNLOGSERVICE'].methods_by_name['GetHeads']._loaded_options = None
   _globals['_RUNLOGSERVICE'].methods_by_name['GetHeads']._serialized_options = b'\332\301\030\007gateway'
   _globals['_READEVENTSREQUEST']._serialized_start=111
   _globals['_READEVENTSREQUEST']._serialized_end=239
   _globals['_READEVENTSRESPONSE']._serialized_start=241
   _globals['_READEVENTSRESPONSE']._serialized_end=313
-  _globals['_RUNKEY']._serialized_start=315
-  _globals['_RUNKEY']._serialized_end=442
-  _globals['_GETHEADSREQUEST']._serialized_start=444
-  _globals['_GETHEADSREQUEST']._serialized_end=509
-  _globals['_GETHEADSRESPONSE']._serialized_start=511
-  _globals['_GETHEADSRESPONSE']._serialized_end=567
-  _globals['_RUNHEAD']._serialized_start=569
-  _globals['_RUNHEAD']._serialized_end=612
-  _globals['_LIVEBATCH']._serialized_start=614
-  _globals['_LIVEBATCH']._serialized_end=697
-  _globals['_RUNLOGSERVICE']._serialized_start=700
-  _globals['_RUNLOGSERVICE']._serialized_end=906
+  _globals['_READTHREADEVENTSREQUEST']._serialized_start=316
+  _globals['_READTHREADEVENTSREQUEST']._serialized_end=494
+  _globals['_READTHREADEVENTSRESPONSE']._serialized_start=496
+  _globals['_READTHREADEVENTSRESPONSE']._serialized_end=597
+  _globals['_RUNKEY']._serialized_start=599
+  _globals['_RUNKEY']._serialized_end=726
+  _globals['_THREADKEY']._serialized_start=729
+  _globals['_THREADKEY']._serialized_end=862
+  _globals['_GETHEADSREQUEST']._serialized_start=864
+  _globals['_GETHEADSREQUEST']._serialized_end=983
+  _globals['_GETHEADSRESPONSE']._serialized_start=985
+  _globals['_GETHEADSRESPONSE']._serialized_end=1089
+  _globals['_RUNHEAD']._serialized_start=1091
+  _globals['_RUNHEAD']._serialized_end=1134
+  _globals['_THREADHEAD']._serialized_start=1136
+  _globals['_THREADHEAD']._serialized_end=1185
+  _globals['_LIVEBATCH']._serialized_start=1187
+  _globals['_LIVEBATCH']._serialized_end=1270
+  _globals['_RUNLOGSERVICE']._serialized_start=1273
+  _globals['_RUNLOGSERVICE']._serialized_end=1603
 # @@protoc_insertion_point(module_scope)

@@ -40,6 +40,11 @@ class RunLogServiceStub:
                 request_serializer=weft_dot_runs_dot_v1_dot_run__log__service__pb2.ReadEventsRequest.SerializeToString,
                 response_deserializer=weft_dot_runs_dot_v1_dot_run__log__service__pb2.ReadEventsResponse.FromString,
                 _registered_method=True)
+        self.ReadThreadEvents = channel.unary_unary(
+                '/weft.runs.v1.RunLogService/ReadThreadEvents',
+                request_serializer=weft_dot_runs_dot_v1_dot_run__log__service__pb2.ReadThreadEventsRequest.SerializeToString,
+                response_deserializer=weft_dot_runs_dot_v1_dot_run__log__service__pb2.ReadThreadEventsResponse.FromString,
+                _registered_method=True)
         self.GetHeads = channel.unary_unary(
                 '/weft.runs.v1.RunLogService/GetHeads',
                 request_serializer=weft_dot_runs_dot_v1_dot_run__log__service__pb2.GetHeadsRequest.SerializeToString,
@@ -60,9 +65,18 @@ class RunLogServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReadThreadEvents(self, request, context):
+        """Returns events of a thread's own log after a seq, in order, as many as fit; none when there are no newer ones.
+
+        Errors: THREAD_NOT_FOUND. CURSOR_OUT_OF_RANGE: `after_seq` lies beyond the newest event.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetHeads(self, request, context):
-        """Returns how far the logs of many runs are, of any tenants. Takes the gateway's service token only. Unknown runs
-        are left out.
+        """Returns how far the logs of many runs and threads are, of any tenants. Takes the gateway's service token only.
+        Unknown ones are left out.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -75,6 +89,11 @@ def add_RunLogServiceServicer_to_server(servicer, server):
                     servicer.ReadEvents,
                     request_deserializer=weft_dot_runs_dot_v1_dot_run__log__service__pb2.ReadEventsRequest.FromString,
                     response_serializer=weft_dot_runs_dot_v1_dot_run__log__service__pb2.ReadEventsResponse.SerializeToString,
+            ),
+            'ReadThreadEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReadThreadEvents,
+                    request_deserializer=weft_dot_runs_dot_v1_dot_run__log__service__pb2.ReadThreadEventsRequest.FromString,
+                    response_serializer=weft_dot_runs_dot_v1_dot_run__log__service__pb2.ReadThreadEventsResponse.SerializeToString,
             ),
             'GetHeads': grpc.unary_unary_rpc_method_handler(
                     servicer.GetHeads,
@@ -110,6 +129,33 @@ class RunLogService:
             '/weft.runs.v1.RunLogService/ReadEvents',
             weft_dot_runs_dot_v1_dot_run__log__service__pb2.ReadEventsRequest.SerializeToString,
             weft_dot_runs_dot_v1_dot_run__log__service__pb2.ReadEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadThreadEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.runs.v1.RunLogService/ReadThreadEvents',
+            weft_dot_runs_dot_v1_dot_run__log__service__pb2.ReadThreadEventsRequest.SerializeToString,
+            weft_dot_runs_dot_v1_dot_run__log__service__pb2.ReadThreadEventsResponse.FromString,
             options,
             channel_credentials,
             insecure,

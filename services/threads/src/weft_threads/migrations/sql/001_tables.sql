@@ -295,11 +295,14 @@ CREATE TABLE thread_events (
   thread_id uuid NOT NULL,
   seq bigint NOT NULL CHECK (seq > 0),
   type text NOT NULL CHECK (type IN
-    ('message.created', 'run.queued', 'run.started', 'run.ended', 'title.updated', 'thread.updated', 'thread.deleted')),
+    ('message.created', 'run.queued', 'run.started', 'run.ended', 'title.updated', 'thread.updated', 'attachment.ready',
+      'attachment.failed', 'thread.deleted')),
   run_id uuid,
   message_id uuid,
   -- Where in the run's own log this stands.
   run_seq bigint,
+  -- The serialized message of its type in weft.runs.v1.ThreadEvent, of types that the columns do not make.
+  payload bytea,
   create_time timestamptz NOT NULL DEFAULT weft_now(),
   PRIMARY KEY (tenant_id, thread_id, seq),
   FOREIGN KEY (tenant_id, thread_id) REFERENCES threads

@@ -8,7 +8,7 @@
 -- An event as it was written: what the process that committed it publishes.
 CREATE TYPE logged AS (
   tenant_id uuid, run_id uuid, seq bigint, epoch bigint, type text, is_terminal boolean, create_time timestamptz,
-  payload bytea
+  payload bytea, thread_id uuid
 );
 
 -- A refusal ends the transaction, so that it leaves nothing behind. Python reads the reason from the message, and the
@@ -48,7 +48,7 @@ RETURNS logged LANGUAGE plpgsql AS $$
 DECLARE v logged;
 BEGIN
   UPDATE runs SET last_seq = last_seq + 1 WHERE tenant_id = p_tenant AND run_id = p_run
-    RETURNING last_seq, epoch INTO v.seq, v.epoch;
+    RETURNING last_seq, epoch, thread_id INTO v.seq, v.epoch, v.thread_id;
   v.tenant_id := p_tenant; v.run_id := p_run; v.type := p_type; v.payload := p_payload;
   v.is_terminal := p_is_terminal; v.create_time := weft_now();
   INSERT INTO run_events (tenant_id, run_id, seq, epoch, type, is_terminal, create_time, payload)
@@ -65,7 +65,7 @@ BEGIN
     INSERT INTO run_events (tenant_id, run_id, seq, epoch, type, create_time, payload)
       SELECT p_run.tenant_id, p_run.run_id, p_run.last_seq - cardinality(p_types) + n, p_run.epoch, type, p_now, payload
       FROM unnest(p_types, p_payloads) WITH ORDINALITY e(type, payload, n) RETURNING *)
-  SELECT array_agg((tenant_id, run_id, seq, epoch, type, is_terminal, create_time, payload)::logged ORDER BY seq) INTO v
+  SELECT array_agg((tenant_id, run_id, seq, epoch, type, is_terminal, create_time, payload, p_run.thread_id)::logged ORDER BY seq) INTO v
     FROM written;
   RETURN v;
 END $$;
@@ -84,13 +84,14 @@ END $$;
 
 -- Write an event of a thread whose row the caller has locked.
 CREATE FUNCTION write_thread_event(p_tenant uuid, p_thread uuid, p_type text, p_run uuid DEFAULT NULL,
-  p_message uuid DEFAULT NULL, p_run_seq bigint DEFAULT NULL) RETURNS void LANGUAGE plpgsql AS $$
+  p_message uuid DEFAULT NULL, p_run_seq bigint DEFAULT NULL, p_payload bytea DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql AS $$
 DECLARE v_seq bigint;
 BEGIN
   UPDATE threads SET last_seq = last_seq + 1 WHERE tenant_id = p_tenant AND thread_id = p_thread
     RETURNING last_seq INTO v_seq;
-  INSERT INTO thread_events (tenant_id, thread_id, seq, type, run_id, message_id, run_seq)
-    VALUES (p_tenant, p_thread, v_seq, p_type, p_run, p_message, p_run_seq);
+  INSERT INTO thread_events (tenant_id, thread_id, seq, type, run_id, message_id, run_seq, payload)
+    VALUES (p_tenant, p_thread, v_seq, p_type, p_run, p_message, p_run_seq, p_payload);
 END $$;
 
 -- Make the next run of a thread claimable, if none is active. Returns whether it did, so that the caller rings.
@@ -345,20 +346,66 @@ END $$;
 CREATE FUNCTION read_run_log(p_tenant uuid, p_run uuid, p_after bigint, p_limit int, p_bytes bigint, p_serve_deleted boolean)
 RETURNS TABLE (last_seq bigint, is_ended boolean, events logged[]) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
-DECLARE v_last bigint; v_is_ended boolean;
+DECLARE v_last bigint; v_is_ended boolean; v_thread uuid;
 BEGIN
   PERFORM set_config('weft.tenant', p_tenant::text, true);
-  SELECT r.last_seq, r.end_time IS NOT NULL INTO v_last, v_is_ended FROM runs r
+  SELECT r.last_seq, r.end_time IS NOT NULL, r.thread_id INTO v_last, v_is_ended, v_thread FROM runs r
     JOIN threads t ON t.tenant_id = r.tenant_id AND t.thread_id = r.thread_id
     WHERE r.tenant_id = p_tenant AND r.run_id = p_run AND (t.delete_time IS NULL OR p_serve_deleted);
   IF FOUND THEN
     RETURN QUERY SELECT v_last, v_is_ended, ARRAY(
-      SELECT (tenant_id, run_id, seq, epoch, type, is_terminal, create_time, payload)::logged
+      SELECT (tenant_id, run_id, seq, epoch, type, is_terminal, create_time, payload, v_thread)::logged
         FROM (SELECT e.*, sum(octet_length(payload)) OVER (ORDER BY seq) - octet_length(payload) AS bytes_before
           FROM (SELECT * FROM run_events WHERE tenant_id = p_tenant AND run_id = p_run AND seq > p_after AND seq <= v_last
             ORDER BY seq LIMIT p_limit) e) page
         WHERE bytes_before < p_bytes ORDER BY seq);
   END IF;
+END $$;
+
+-- An event of a thread with what it speaks of: the message that was created, the event that ended a run.
+CREATE TYPE logged_in_thread AS (
+  seq bigint, type text, create_time timestamptz, run_id uuid, message_id uuid, run_seq bigint, payload bytea,
+  message messages, terminal_event logged
+);
+
+-- The same for the log of a thread; p_after NULL reads nothing but where it ends. `open_run`, where asked for, is the run
+-- that had started and not ended at p_after.
+CREATE FUNCTION read_thread_log(p_tenant uuid, p_thread uuid, p_after bigint, p_limit int, p_bytes bigint,
+  p_serve_deleted boolean, p_with_open_run boolean)
+RETURNS TABLE (last_seq bigint, is_deleted boolean, open_run uuid, events logged_in_thread[]) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE v_last bigint; v_is_deleted boolean; v_after bigint; v_open uuid; v_started bigint;
+BEGIN
+  PERFORM set_config('weft.tenant', p_tenant::text, true);
+  SELECT t.last_seq, t.delete_time IS NOT NULL INTO v_last, v_is_deleted FROM threads t
+    WHERE t.tenant_id = p_tenant AND t.thread_id = p_thread AND (t.delete_time IS NULL OR p_serve_deleted);
+  IF NOT FOUND THEN
+    RETURN;
+  END IF;
+  v_after := coalesce(p_after, v_last);
+  IF p_with_open_run AND v_after > 0 THEN
+    SELECT e.run_id, e.seq INTO v_open, v_started FROM thread_events e WHERE tenant_id = p_tenant AND thread_id = p_thread
+      AND seq <= v_after AND type = 'run.started' ORDER BY seq DESC LIMIT 1;
+    PERFORM FROM thread_events e WHERE tenant_id = p_tenant AND thread_id = p_thread
+      AND seq > v_started AND seq <= v_after AND type = 'run.ended' AND e.run_id = v_open;
+    IF FOUND THEN
+      v_open := NULL;
+    END IF;
+  END IF;
+  RETURN QUERY SELECT v_last, v_is_deleted, v_open, ARRAY(
+    SELECT (seq, type, create_time, run_id, message_id, run_seq, payload, message, terminal_event)::logged_in_thread
+      FROM (SELECT *, sum(bytes) OVER (ORDER BY seq) - bytes AS bytes_before
+        FROM (SELECT e.seq, e.type, e.create_time, e.run_id, e.message_id, e.run_seq, e.payload, m AS message,
+            CASE WHEN r.seq IS NOT NULL THEN (r.tenant_id, r.run_id, r.seq, r.epoch, r.type, r.is_terminal, r.create_time,
+              r.payload, p_thread)::logged END AS terminal_event,
+            coalesce(octet_length(m.content), 0) + coalesce(octet_length(r.payload), 0)
+              + coalesce(octet_length(e.payload), 0) AS bytes
+          FROM (SELECT * FROM thread_events WHERE tenant_id = p_tenant AND thread_id = p_thread AND seq > v_after
+            AND seq <= v_last ORDER BY seq LIMIT p_limit) e
+          LEFT JOIN messages m ON e.type = 'message.created' AND m.tenant_id = p_tenant AND m.message_id = e.message_id
+          LEFT JOIN run_events r ON e.type = 'run.ended' AND r.tenant_id = p_tenant AND r.run_id = e.run_id
+            AND r.seq = e.run_seq) whole) page
+      WHERE bytes_before < p_bytes ORDER BY seq);
 END $$;
 
 -- The last guard of the life cycle, as in weft_threads/runs/states.py: whatever a statement says, no run takes a step

@@ -379,6 +379,13 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     CROSS JOIN LATERAL (SELECT run_id, last_seq FROM runs WHERE tenant_id = k.tenant_id AND run_id = k.run_id LIMIT 1) r
 $$;
 
+-- How far the logs of threads are.
+CREATE FUNCTION thread_heads(p_tenants uuid[], p_threads uuid[]) RETURNS TABLE (thread_id uuid, last_seq bigint)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+  SELECT t.thread_id, t.last_seq FROM unnest(p_tenants, p_threads) k(tenant_id, thread_id) CROSS JOIN LATERAL
+    (SELECT thread_id, last_seq FROM threads WHERE tenant_id = k.tenant_id AND thread_id = k.thread_id LIMIT 1) t
+$$;
+
 -- Forget runners that died long ago and own nothing, idempotency rows past their time.
 CREATE FUNCTION purge(p_limit int) RETURNS int
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$

@@ -52,7 +52,7 @@ BEGIN
   END LOOP;
   FOREACH f IN ARRAY ARRAY['write_event(uuid, uuid, text, bytea, boolean)', 'write_events(uuid, uuid, text[], bytea[])',
       'store_events(runs, text[], bytea[], timestamptz)',
-      'write_thread_event(uuid, uuid, text, uuid, uuid, bigint)', 'set_head(uuid, uuid)', 'outcome_of(runs, text)',
+      'write_thread_event(uuid, uuid, text, uuid, uuid, bigint, bytea)', 'set_head(uuid, uuid)', 'outcome_of(runs, text)',
       'end_run(uuid, uuid, text, bytea, text, bytea)', 'add_messages(runs, new_message[], boolean)',
       'run_context(uuid, uuid)', 'context_start(uuid, uuid, bigint, bigint, bigint)'] LOOP
     EXECUTE 'GRANT EXECUTE ON FUNCTION ' || f || ' TO weft_app, weft_definer';
@@ -63,12 +63,14 @@ BEGIN
   END LOOP;
   FOREACH f IN ARRAY ARRAY['supersede_runs(uuid, uuid, uuid)', 'cancel_run(uuid, uuid)', 'cancel_request(uuid, text)',
       'initiate_run(uuid, text, text, bytea, uuid, uuid, uuid, uuid, text, uuid, uuid, bytea, text, bytea)',
-      'wake_run(uuid, uuid, uuid)', 'read_run_log(uuid, uuid, bigint, int, bigint, boolean)'] LOOP
+      'wake_run(uuid, uuid, uuid)', 'read_run_log(uuid, uuid, bigint, int, bigint, boolean)',
+      'read_thread_log(uuid, uuid, bigint, int, bigint, boolean, boolean)'] LOOP
     EXECUTE 'GRANT EXECUTE ON FUNCTION ' || f || ' TO weft_app';
   END LOOP;
   FOREACH f IN ARRAY ARRAY['register_runner(uuid, text, interval)', 'heartbeat(uuid, interval)', 'owned_runs(uuid)',
       'claim_run(uuid, uuid)', 'release_run(uuid, uuid, uuid, bigint)', 'stamp_reaper(interval)',
-      'due_runs(interval, int)', 'claimable_runs(int)', 'run_heads(uuid[], uuid[])', 'purge(int)',
+      'due_runs(interval, int)', 'claimable_runs(int)', 'run_heads(uuid[], uuid[])',
+      'thread_heads(uuid[], uuid[])', 'purge(int)',
       'commit_entry(uuid, uuid, bigint, bigint, text[], bytea[], step_end, new_message[], int, int, uuid, transition)'] LOOP
     EXECUTE 'ALTER FUNCTION ' || f || ' OWNER TO weft_definer';
     EXECUTE 'GRANT EXECUTE ON FUNCTION ' || f || ' TO weft_queue';
