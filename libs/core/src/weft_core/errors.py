@@ -42,7 +42,7 @@ class WeftError(Exception):
         self.violations = tuple(violations)
 
     def __str__(self) -> str:
-        return f"{self.reason}: {self.message}"
+        return f"{self.reason}: {self.message}" if self.reason else self.message
 
 
 class InvalidArgumentError(WeftError):

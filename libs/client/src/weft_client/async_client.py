@@ -1,0 +1,158 @@
+"""`AsyncWeft`: the client for asyncio."""
+
+import time
+from types import TracebackType
+from typing import Self
+
+import grpc
+from weft.gateway.v1.agent_gateway_service_pb2 import InitiateAgentResponse
+from weft.runs.v1.run_pb2 import Run
+from weft.runs.v1.run_service_pb2 import GetRunRequest
+
+from weft_client.answer import Answer
+from weft_client.async_channel import AsyncTermsChannel, open_channel
+from weft_client.async_stream import AsyncRunStream
+from weft_client.patience import Patience
+from weft_client.services import AsyncServices
+from weft_client.terms import (
+    DEFAULT_SECONDS,
+    BusyStrategyName,
+    RunWait,
+    cancel_request,
+    initiate_request,
+    terms_of,
+)
+from weft_client.watch import WatchPlan
+
+
+class AsyncWeft(AsyncServices):
+    """Starts runs, watches them, stops them. Its tasks may share it, in one event loop: that of the first call.
+
+    Close it, or use it in `async with`. All methods but `stream` and `events` are awaited, those of services too.
+
+    `address` is `host:port`, or `https://host` for TLS with the system's authorities; `credentials` for any other TLS.
+    Address and key default to the environment's WEFT_ADDRESS and WEFT_API_KEY. `timeout` is the time of a call with one
+    answer, all its tries included, unless the call says another. `channel` takes the place of one made here.
+
+    The services' own methods are attributes: `client.threads.GetThread(…)`. All errors are `WeftError`.
+    """
+
+    def __init__(
+        self,
+        address: str | None = None,
+        api_key: str | None = None,
+        *,
+        credentials: grpc.ChannelCredentials | None = None,
+        timeout: float = DEFAULT_SECONDS,
+        patience: Patience = Patience(),  # noqa: B008 it is frozen
+        channel: grpc.aio.Channel | None = None,
+    ) -> None:
+        self._terms = terms_of(address, api_key, timeout, patience, channel is not None)
+        terms = self._terms
+        self._on_terms = AsyncTermsChannel(lambda: channel or open_channel(terms, credentials), terms)
+        super().__init__(self._on_terms)
+
+    async def run(
+        self,
+        text: str,
+        *,
+        thread: str = "",
+        agent: str = "",
+        project: str = "",
+        request_id: str = "",
+        busy_strategy: BusyStrategyName | None = None,
+        follow: bool = False,
+        timeout: float | None = None,
+    ) -> Answer:
+        """Have a message answered. Without `thread` it begins a new one; `Answer.thread_id` goes on with it.
+
+        `timeout` bounds the wait for the answer, not the run. `follow` waits for the run that takes this one over, if
+        one does. Raises: RunError: the run ended without an answer.
+        """
+        async with self.stream(
+            text,
+            thread=thread,
+            agent=agent,
+            project=project,
+            request_id=request_id,
+            busy_strategy=busy_strategy,
+            follow=follow,
+            timeout=timeout,
+        ) as stream:
+            return await stream.answer()
+
+    def stream(
+        self,
+        text: str,
+        *,
+        thread: str = "",
+        agent: str = "",
+        project: str = "",
+        request_id: str = "",
+        busy_strategy: BusyStrategyName | None = None,
+        follow: bool = False,
+        timeout: float | None = None,
+    ) -> AsyncRunStream:
+        """Have a message answered, and see it happen. The run starts with the first event, or on entering `async with`.
+
+        `request_id` is the key under which the start can be repeated; one is made if none is given. `timeout` bounds
+        the watch, not the run.
+        """
+        request = initiate_request(
+            text, thread=thread, agent=agent, project=project, request_id=request_id, busy_strategy=busy_strategy
+        )
+        return self._stream(WatchPlan(initiate=request, follow=follow, timeout=timeout))
+
+    def events(
+        self, run_id: str, *, after_seq: int = 0, follow: bool = False, timeout: float | None = None
+    ) -> AsyncRunStream:
+        """Watch a run from any point of it, while it goes on or long after."""
+        return self._stream(WatchPlan(run_id=run_id, after_seq=after_seq, follow=follow, timeout=timeout))
+
+    async def start(
+        self,
+        text: str,
+        *,
+        thread: str = "",
+        agent: str = "",
+        project: str = "",
+        request_id: str = "",
+        busy_strategy: BusyStrategyName | None = None,
+        timeout: float | None = None,
+    ) -> InitiateAgentResponse:
+        """Start a run and return its ids at once."""
+        request = initiate_request(
+            text, thread=thread, agent=agent, project=project, request_id=request_id, busy_strategy=busy_strategy
+        )
+        return await self.gateway.InitiateAgent(request, timeout=timeout)
+
+    async def get_run(self, run_id: str) -> Run:
+        return (await self.runs.GetRun(GetRunRequest(run_id=run_id))).run
+
+    async def wait(self, run_id: str, *, timeout: float | None = None) -> Run:
+        """Return a run once it has ended, however. Raises: DeadlineExceededError: not in `timeout` seconds."""
+        wait = RunWait(run_id, timeout, self._terms, time.monotonic())
+        while True:
+            now = time.monotonic()
+            run = (await self.runs.WaitRun(wait.request(now), timeout=wait.seconds(now))).run
+            if wait.is_over(run, time.monotonic()):
+                return run
+
+    async def cancel(self, run_id: str, *, wait: float = 5.0) -> Run:
+        """Stop a run and return it; the answer is held for up to `wait` seconds, at most 5, until it has ended."""
+        return (await self.runs.CancelRun(cancel_request(run_id, wait))).run
+
+    async def close(self) -> None:
+        """End all calls and the connection. Streams that are open raise ClientClosedError; runs go on."""
+        await self._on_terms.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def _stream(self, plan: WatchPlan) -> AsyncRunStream:
+        return AsyncRunStream(self, self._on_terms, self._terms, plan)

@@ -1,0 +1,121 @@
+"""The events of a run, for asyncio."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from types import TracebackType
+from typing import Any, Self
+
+import grpc
+from weft.gateway.v1.agent_gateway_service_pb2 import InitiateAgentResponse
+
+from weft_client.answer import Answer, AnswerSoFar
+from weft_client.async_channel import AsyncTermsChannel
+from weft_client.errors import UnavailableError, WeftError
+from weft_client.events import Event
+from weft_client.services import AsyncServices
+from weft_client.terms import Terms
+from weft_client.watch import Watch, WatchPlan
+
+
+class AsyncRunStream:
+    """Iterate over it: each event once, in order, over lost connections, to the run's end.
+
+    A stream that starts a run does so with its first event, or on entering `async with`. Leaving `async with`,
+    `aclose`, a cancelled task and a `break` that drops the last reference free the call; the run goes on. One task at
+    a time.
+    """
+
+    def __init__(self, services: AsyncServices, channel: AsyncTermsChannel, terms: Terms, plan: WatchPlan) -> None:
+        self._services, self._channel, self._terms, self._plan = services, channel, terms, plan
+        self._so_far = AnswerSoFar(plan.run_id)
+        self._until: float | None = None
+        self._is_begun = False
+        self._events = self._follow()  # a generator: dropped, the event loop closes it
+
+    @property
+    def started(self) -> InitiateAgentResponse | None:
+        """What the start gave: ids, state and place of the run. None before it, and where a run is only watched."""
+        return self._so_far.started
+
+    @property
+    def run_id(self) -> str:
+        """The run, or its successor once that is followed; empty before the start."""
+        return self._so_far.run_id
+
+    @property
+    def text(self) -> str:
+        """The text so far of the newest message; what was discarded is not in it."""
+        return self._so_far.text
+
+    async def answer(self) -> Answer:
+        """Take the rest of the events and return what they add up to.
+
+        Raises: RunError: the run ended without an answer. DeadlineExceededError: the time given was over before.
+        """
+        async for _ in self:
+            pass
+        return self._so_far.result()
+
+    async def aclose(self) -> None:
+        """Free the call. The run goes on."""
+        await self._events.aclose()
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        return self
+
+    async def __anext__(self) -> Event:
+        event = await anext(self._events)
+        self._so_far.add(event)
+        return event
+
+    async def __aenter__(self) -> Self:
+        await self._begin()
+        return self
+
+    async def __aexit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def _begin(self) -> None:
+        if self._is_begun:
+            return
+        self._until = self._plan.until(time.monotonic())
+        if self._plan.initiate is not None:
+            timeout = self._plan.initiate_seconds(self._terms.timeout)
+            self._so_far.begin(await self._services.gateway.InitiateAgent(self._plan.initiate, timeout=timeout))
+        self._is_begun = True
+
+    async def _follow(self) -> AsyncGenerator[Event, None]:
+        await self._begin()
+        plan = self._plan
+        watch = Watch(self.run_id, plan.after_seq, self._terms.outage(), follow=plan.follow, until=self._until)
+        while not watch.is_ended:
+            seconds = watch.seconds_left(time.monotonic())
+            call = self._services.gateway.RunEvents(watch.request(), timeout=seconds)
+            try:
+                async with aclosing(self._admitted(call, watch)) as events:
+                    async for event in events:
+                        yield event
+                delay = watch.ended(time.monotonic())
+            except WeftError as error:
+                delay = watch.broken(error, time.monotonic())
+            finally:
+                call.cancel()  # nobody else does: an abandoned stream would go on at the server
+            if not watch.is_ended:
+                await self._channel.pause(delay)
+
+    async def _admitted(self, call: Any, watch: Watch) -> AsyncGenerator[Event, None]:
+        while not watch.is_ended and (response := await self._read(call)) is not grpc.aio.EOF:
+            for event in watch.admit(response):
+                yield event
+
+    async def _read(self, call: Any) -> Any:
+        silence_seconds = self._terms.patience.silence_seconds
+        try:
+            async with asyncio.timeout(silence_seconds):
+                return await call.read()
+        except TimeoutError:
+            raise UnavailableError("", f"nothing came for {silence_seconds:g} s") from None

@@ -1,0 +1,110 @@
+"""The events of a run, for synchronous code."""
+
+import time
+from collections.abc import Generator, Iterator
+from types import TracebackType
+from typing import Any, Self
+
+from weft.gateway.v1.agent_gateway_service_pb2 import InitiateAgentResponse
+
+from weft_client.answer import Answer, AnswerSoFar
+from weft_client.channel import TermsChannel
+from weft_client.errors import WeftError
+from weft_client.events import Event
+from weft_client.services import Services
+from weft_client.silence import SilenceGuard
+from weft_client.terms import Terms
+from weft_client.watch import Watch, WatchPlan
+
+
+class RunStream:
+    """Iterate over it: each event once, in order, over lost connections, to the run's end.
+
+    A stream that starts a run does so with its first event, or on entering `with`. Leaving `with`, `close` and a
+    `break` that drops the last reference free the call; the run goes on. One thread at a time.
+    """
+
+    def __init__(self, services: Services, channel: TermsChannel, terms: Terms, plan: WatchPlan) -> None:
+        self._services, self._channel, self._terms, self._plan = services, channel, terms, plan
+        self._so_far = AnswerSoFar(plan.run_id)
+        self._until: float | None = None
+        self._is_begun = False
+        self._events = self._follow()  # a generator: dropped, it closes itself
+
+    @property
+    def started(self) -> InitiateAgentResponse | None:
+        """What the start gave: ids, state and place of the run. None before it, and where a run is only watched."""
+        return self._so_far.started
+
+    @property
+    def run_id(self) -> str:
+        """The run, or its successor once that is followed; empty before the start."""
+        return self._so_far.run_id
+
+    @property
+    def text(self) -> str:
+        """The text so far of the newest message; what was discarded is not in it."""
+        return self._so_far.text
+
+    def answer(self) -> Answer:
+        """Take the rest of the events and return what they add up to.
+
+        Raises: RunError: the run ended without an answer. DeadlineExceededError: the time given was over before.
+        """
+        for _ in self:
+            pass
+        return self._so_far.result()
+
+    def close(self) -> None:
+        """Free the call. The run goes on."""
+        self._events.close()
+
+    def __iter__(self) -> Iterator[Event]:
+        return self
+
+    def __next__(self) -> Event:
+        event = next(self._events)
+        self._so_far.add(event)
+        return event
+
+    def __enter__(self) -> Self:
+        self._begin()
+        return self
+
+    def __exit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _begin(self) -> None:
+        if self._is_begun:
+            return
+        self._until = self._plan.until(time.monotonic())
+        if self._plan.initiate is not None:
+            timeout = self._plan.initiate_seconds(self._terms.timeout)
+            self._so_far.begin(self._services.gateway.InitiateAgent(self._plan.initiate, timeout=timeout))
+        self._is_begun = True
+
+    def _follow(self) -> Generator[Event, None, None]:
+        self._begin()
+        plan = self._plan
+        watch = Watch(self.run_id, plan.after_seq, self._terms.outage(), follow=plan.follow, until=self._until)
+        while not watch.is_ended:
+            seconds = watch.seconds_left(time.monotonic())
+            call = self._services.gateway.RunEvents(watch.request(), timeout=seconds)
+            try:
+                yield from self._admitted(call, watch)
+                delay = watch.ended(time.monotonic())
+            except WeftError as error:
+                delay = watch.broken(error, time.monotonic())
+            finally:
+                call.cancel()  # nobody else does: an abandoned stream would go on at the server
+            if not watch.is_ended:
+                self._channel.pause(delay)
+
+    def _admitted(self, call: Any, watch: Watch) -> Iterator[Event]:
+        with SilenceGuard(call, self._terms.patience.silence_seconds) as guard:
+            for response in guard.responses():
+                yield from watch.admit(response)
+                if watch.is_ended:
+                    return
