@@ -28,11 +28,10 @@ class AsyncRunStream:
     """
 
     def __init__(self, services: AsyncServices, channel: AsyncTermsChannel, terms: Terms, plan: WatchPlan) -> None:
-        self._services, self._channel, self._terms, self._plan = services, channel, terms, plan
         self._so_far = AnswerSoFar(plan.run_id)
-        self._until: float | None = None
-        self._is_begun = False
-        self._events = self._follow()  # a generator: dropped, the event loop closes it
+        self._source = _Source(services, channel, terms, plan, self._so_far)
+        # Knows the source but not this stream: so the event loop closes it when the stream is dropped.
+        self._events = self._source.events()
 
     @property
     def started(self) -> InitiateAgentResponse | None:
@@ -71,7 +70,7 @@ class AsyncRunStream:
         return event
 
     async def __aenter__(self) -> Self:
-        await self._begin()
+        await self._source.begin()
         return self
 
     async def __aexit__(
@@ -79,7 +78,19 @@ class AsyncRunStream:
     ) -> None:
         await self.aclose()
 
-    async def _begin(self) -> None:
+
+class _Source:
+    """Starts the run where it is to be started, and gives its events over as many calls as it takes."""
+
+    def __init__(
+        self, services: AsyncServices, channel: AsyncTermsChannel, terms: Terms, plan: WatchPlan, so_far: AnswerSoFar
+    ) -> None:
+        self._services, self._channel, self._terms = services, channel, terms
+        self._plan, self._so_far = plan, so_far
+        self._until: float | None = None
+        self._is_begun = False
+
+    async def begin(self) -> None:
         if self._is_begun:
             return
         self._until = self._plan.until(time.monotonic())
@@ -88,10 +99,10 @@ class AsyncRunStream:
             self._so_far.begin(await self._services.gateway.InitiateAgent(self._plan.initiate, timeout=timeout))
         self._is_begun = True
 
-    async def _follow(self) -> AsyncGenerator[Event, None]:
-        await self._begin()
+    async def events(self) -> AsyncGenerator[Event, None]:
+        await self.begin()
         plan = self._plan
-        watch = Watch(self.run_id, plan.after_seq, self._terms.outage(), follow=plan.follow, until=self._until)
+        watch = Watch(self._so_far.run_id, plan.after_seq, self._terms.outage(), follow=plan.follow, until=self._until)
         while not watch.is_ended:
             seconds = watch.seconds_left(time.monotonic())
             call = self._services.gateway.RunEvents(watch.request(), timeout=seconds)

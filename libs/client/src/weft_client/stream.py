@@ -25,11 +25,10 @@ class RunStream:
     """
 
     def __init__(self, services: Services, channel: TermsChannel, terms: Terms, plan: WatchPlan) -> None:
-        self._services, self._channel, self._terms, self._plan = services, channel, terms, plan
         self._so_far = AnswerSoFar(plan.run_id)
-        self._until: float | None = None
-        self._is_begun = False
-        self._events = self._follow()  # a generator: dropped, it closes itself
+        self._source = _Source(services, channel, terms, plan, self._so_far)
+        # Knows the source but not this stream: so it is closed when the stream is dropped.
+        self._events = self._source.events()
 
     @property
     def started(self) -> InitiateAgentResponse | None:
@@ -68,7 +67,7 @@ class RunStream:
         return event
 
     def __enter__(self) -> Self:
-        self._begin()
+        self._source.begin()
         return self
 
     def __exit__(
@@ -76,7 +75,19 @@ class RunStream:
     ) -> None:
         self.close()
 
-    def _begin(self) -> None:
+
+class _Source:
+    """Starts the run where it is to be started, and gives its events over as many calls as it takes."""
+
+    def __init__(
+        self, services: Services, channel: TermsChannel, terms: Terms, plan: WatchPlan, so_far: AnswerSoFar
+    ) -> None:
+        self._services, self._channel, self._terms = services, channel, terms
+        self._plan, self._so_far = plan, so_far
+        self._until: float | None = None
+        self._is_begun = False
+
+    def begin(self) -> None:
         if self._is_begun:
             return
         self._until = self._plan.until(time.monotonic())
@@ -85,10 +96,10 @@ class RunStream:
             self._so_far.begin(self._services.gateway.InitiateAgent(self._plan.initiate, timeout=timeout))
         self._is_begun = True
 
-    def _follow(self) -> Generator[Event, None, None]:
-        self._begin()
+    def events(self) -> Generator[Event, None, None]:
+        self.begin()
         plan = self._plan
-        watch = Watch(self.run_id, plan.after_seq, self._terms.outage(), follow=plan.follow, until=self._until)
+        watch = Watch(self._so_far.run_id, plan.after_seq, self._terms.outage(), follow=plan.follow, until=self._until)
         while not watch.is_ended:
             seconds = watch.seconds_left(time.monotonic())
             call = self._services.gateway.RunEvents(watch.request(), timeout=seconds)

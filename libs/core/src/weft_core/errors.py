@@ -45,6 +45,17 @@ class WeftError(Exception):
         return f"{self.reason}: {self.message}" if self.reason else self.message
 
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """As an exception is pickled its class would be called with the message alone."""
+        return _restored, (type(self), self.args), self.__dict__
+
+
+def _restored(kind: type[WeftError], args: tuple[object, ...]) -> WeftError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    return error
+
+
 class InvalidArgumentError(WeftError):
     code = "INVALID_ARGUMENT"
 
