@@ -42,11 +42,16 @@ PRINTS: Mapping[str, tuple[str, ...]] = {
     "Say hello by REST.": (r'^data: {.*"seq":"1"', r'You said: \\"Say hello by REST', r'"runSucceeded"'),
     "?after_seq=5": (r'^data: {.*"seq":"6"', r'"role":"ROLE_ASSISTANT"'),
     "-X PATCH": (r'"displayName":"Bard"', r"}\{\}$"),
+    "Say hello from Python.": ('You said: "Say hello from Python."', r"^1 run\.queued $", r"^\d+ run\.succeeded $"),
+    "What is a warp?": (r'And a weft\?" .*run_\w{26} [1-9]\d*$',),
+    "Tell me about looms.": (r"^thr_\w{26} run_\w{26}$", r"^1 run\.queued $", 'You said: "Tell me about looms."$'),
+    "Tell me about threads.": (r"^3 \w+\.\w+$", r"^4 1$"),
+    'display_name="Loom"': (r"Z$", r"^2 msg_", "NOT_FOUND RUN_NOT_FOUND"),
     "grpc_health": ("7400 status: SERVING", "7403 status: SERVING", "LIVE"),
     "RUN_STATE_WAITING": (r"\{",),
     "ListActiveRuns": (r'"runnerId": "rnr_', r'"maxRuns"'),
 }
-PRINTS_NOT: Mapping[str, str] = {'"after_seq": 4': r'"seq": "[1-4]"'}
+PRINTS_NOT: Mapping[str, str] = {"Tell me about threads.": r"(?m)^[12] ", '"after_seq": 4': r'"seq": "[1-4]"'}
 
 
 README = [block for block in BLOCKS if block.document == "README.md"]

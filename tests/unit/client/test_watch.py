@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import pytest
 from hypothesis import given
@@ -95,10 +96,10 @@ def drive(watch: Watch, logs: dict[str, list[RunEvent]], bad: Iterable[Stream]) 
     while not watch.is_ended:
         watch.seconds_left(now)
         request = watch.request()
+        responses = next(coming, HONEST).responses(logs[request.run_id], request.after_seq)
         try:
-            for response in next(coming, HONEST).responses(logs[request.run_id], request.after_seq):
-                for event in watch.admit(response):
-                    seen.append(event)
+            for event in chain.from_iterable(map(watch.admit, responses)):
+                seen.append(event)
             now += watch.ended(now)
         except WeftError as error:
             now += watch.broken(error, now)
@@ -146,7 +147,7 @@ def test_a_successor_is_asked_for_at_once() -> None:
     watch = Watch("run_a", 0, outage(), follow=True)
     list(watch.admit(RunEventsResponse(events=a_log("run_a", 1, superseded_by("run_b")))))
     assert watch.ended(0.0) == 0.0
-    assert watch.request() == RunEventsRequest(run_id="run_b", after_seq=0)
+    assert watch.request() == RunEventsRequest(run_id="run_b", after_seq=0, follow_successor=True)
     assert watch.ended(0.0) > 0.0, "a successor without events is an end too early"
 
 

@@ -45,7 +45,7 @@ class Watch:
 
     def request(self) -> RunEventsRequest:
         self._has_moved = False
-        return RunEventsRequest(run_id=self.run_id, after_seq=self.last_seq)
+        return RunEventsRequest(run_id=self.run_id, after_seq=self.last_seq, follow_successor=self._follow)
 
     def seconds_left(self, now: float) -> float | None:
         """Return what a call may take, None for no bound. Raises: DeadlineExceededError: the caller's time is over."""

@@ -44,7 +44,6 @@ class WeftError(Exception):
     def __str__(self) -> str:
         return f"{self.reason}: {self.message}" if self.reason else self.message
 
-
     def __reduce__(self) -> tuple[object, ...]:
         """As an exception is pickled its class would be called with the message alone."""
         return _restored, (type(self), self.args), self.__dict__

@@ -1,0 +1,123 @@
+"""Both clients against a gateway that misbehaves, over real connections."""
+
+import asyncio
+import gc
+
+import pytest
+from client_world import LOG, Client, FakeGateway, brings, silent_after
+from weft_client import (
+    AsyncWeft,
+    CancelledByServerError,
+    ClientClosedError,
+    DeadlineExceededError,
+    ResourceExhaustedError,
+    UnauthenticatedError,
+    UnavailableError,
+    WeftError,
+)
+from weft_core.errors import server_stopping
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        server_stopping(),
+        CancelledByServerError("", "overrun"),
+        ResourceExhaustedError("OVERLOADED", "too many calls", retry_after_seconds=0.05),
+        None,
+    ],
+)
+async def test_a_stream_resumes_behind_its_last_event(
+    gateway: FakeGateway, client: Client, error: WeftError | None
+) -> None:
+    gateway.behaviours = [brings(3, error), brings(0, error), brings(2, error)]
+    assert await client.collect(client.weft.events("run_1")) == LOG
+    first, *_, last = gateway.cursors
+    assert first == 0
+    assert last > 0
+
+
+async def test_a_silent_stream_is_left_and_opened_anew(gateway: FakeGateway, client: Client) -> None:
+    gateway.behaviours = [silent_after(4)]
+    assert await client.collect(client.weft.events("run_1")) == LOG
+    assert gateway.cursors == [0, 4]
+    async with asyncio.timeout(5):
+        await gateway.freed.wait()
+
+
+async def test_a_stream_that_is_left_is_freed_at_the_server(gateway: FakeGateway, client: Client) -> None:
+    gateway.behaviours = [silent_after(4)]
+    assert await client.collect(client.weft.events("run_1"), 2) == LOG[:2]
+    async with asyncio.timeout(5):
+        await gateway.freed.wait()
+    assert gateway.cursors == [0]
+
+
+async def test_a_stream_that_starts_a_run_has_its_ids_first(gateway: FakeGateway, client: Client) -> None:
+    answer = await client.call("run", "Hello", thread="thr_1")
+    assert answer.text == "2 3 4 5 6 7 8 "
+    assert (answer.run_id, answer.thread_id) == ("run_1", "thr_1")
+    assert gateway.starts[0].thread_id == "thr_1"
+    assert gateway.metadata[0]["x-api-key"] == "key"
+
+
+async def test_the_time_given_ends_the_wait_and_frees_the_call(gateway: FakeGateway, client: Client) -> None:
+    gateway.behaviours = [silent_after(2)] * 9
+    with pytest.raises(DeadlineExceededError, match="run_1 has not ended") as raised:
+        await client.call("run", "Hello", timeout=0.5)
+    assert raised.value.metadata == {"run_id": "run_1"}
+    async with asyncio.timeout(5):
+        await gateway.freed.wait()
+
+
+async def test_a_key_that_is_revoked_in_mid_stream_ends_it(gateway: FakeGateway, client: Client) -> None:
+    gateway.behaviours = [brings(2, UnauthenticatedError("API_KEY_INVALID", "revoked"))]
+    with pytest.raises(UnauthenticatedError, match="API_KEY_INVALID"):
+        await client.collect(client.weft.events("run_1"))
+
+
+async def test_closing_the_client_ends_its_open_streams(gateway: FakeGateway, client: Client) -> None:
+    gateway.behaviours = [silent_after(2)] * 99
+    watching = asyncio.create_task(client.collect(client.weft.events("run_1")))
+    async with asyncio.timeout(5):
+        await gateway.arrived.wait()
+    await client.close()
+    with pytest.raises(ClientClosedError):
+        await watching
+    async with asyncio.timeout(5):
+        await gateway.freed.wait()
+    with pytest.raises(ClientClosedError):
+        await client.call("start", "Hello")
+
+
+async def test_nobody_at_the_address_is_told_soon(client: Client) -> None:
+    away = type(client.weft)("127.0.0.1:1", "key", timeout=0.5)
+    with pytest.raises(UnavailableError) as raised:
+        await Client(away).call("start", "Hello")
+    assert raised.value.reason == ""
+    await Client(away).close()
+
+
+async def test_a_break_frees_the_call_of_an_async_stream(gateway: FakeGateway) -> None:
+    gateway.behaviours = [silent_after(4)]
+    async with AsyncWeft(gateway.address, "key") as client:
+        async for event in client.events("run_1"):
+            assert event.seq == 1
+            break
+        gc.collect()
+        async with asyncio.timeout(5):
+            await gateway.freed.wait()
+
+
+async def test_a_cancelled_task_frees_the_call_of_an_async_stream(gateway: FakeGateway) -> None:
+    gateway.behaviours = [silent_after(4)]
+    async with AsyncWeft(gateway.address, "key") as client:
+        running = asyncio.create_task(client.run("Hello"))
+        async with asyncio.timeout(5):
+            await gateway.arrived.wait()
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        async with asyncio.timeout(5):
+            await gateway.freed.wait()
+    assert gateway.cursors == [0]
