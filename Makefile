@@ -32,8 +32,9 @@ fmt: install ## format Python and protos
 	@.venv/bin/ruff format .
 	@.venv/bin/buf format -w protos
 
-protos: install ## generate libs/contracts from protos/
+protos: install ## generate libs/contracts and docs/openapi.json from protos/
 	@$(PY) scripts/protos.py generate
+	@$(PY) scripts/openapi.py write
 
 docs: install ## write what docs/ takes from the code anew
 	@$(PY) scripts/generated_docs.py write
