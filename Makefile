@@ -4,7 +4,7 @@ PORT_BASE ?= 7400
 PY := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test check unit fmt protos docs rows bench soak compat prove lock clean
+.PHONY: help install demo up test check unit fmt protos docs rows bench fuzz soak compat prove lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ bench: install ## measure what docs/performance.md states
 
 soak: install ## thousands of mixed runs at once, then the oracle, memory and leftovers; ARGS="--runs 10000 --seed 1"
 	@PYTHONPATH=tests $(PY) -m soak $(ARGS)
+
+fuzz: install ## generated REST requests against docs/openapi.json, others each time; REST_EXAMPLES=500 of each kind
+	@REST_EXAMPLES=$${REST_EXAMPLES:-500} .venv/bin/pytest -q --override-ini timeout=0 tests/e2e/test_openapi.py
 
 compat: install ## talk to another OpenAI-compatible server; installs it, which takes minutes
 	@.venv/bin/pytest -m compat --override-ini timeout=1800 tests/compat

@@ -169,6 +169,7 @@ def responses(binding: Binding, schemas: Schemas) -> Schema:
         reasons.setdefault(404, []).append("METHOD_UNKNOWN")
     if binding.body:
         reasons[413] = ["INVALID_FIELDS"]
+    reasons[431] = ["INVALID_FIELDS"]
     failures = {
         str(status): {
             "description": ", ".join(names),

@@ -38,10 +38,20 @@ def test_a_binding_keeps_the_convention(binding: Binding) -> None:
     is_read = binding.method.name.startswith(("Get", "List", "Read", "Search", "Query", "Wait")) or (
         binding.method.name.endswith("Events")
     )
-    assert is_read == (binding.verb == "get"), "GET reads, and only that"
+    assert is_read == (binding.verb == "get") or binding.path.endswith(":search"), "GET reads, and only that"
     fields = binding.method.input_type.fields_by_name
     for variable in binding.variables:
         assert fields[variable].type == FieldDescriptor.TYPE_STRING, variable
+
+
+def does_not_fit_into_a_query(field: FieldDescriptor) -> bool:
+    return field.is_repeated and field.message_type is not None
+
+
+@pytest.mark.parametrize("method", METHODS, ids=name)
+def test_what_does_not_fit_into_a_query_can_be_sent_as_a_body(method: MethodDescriptor) -> None:
+    if any(map(does_not_fit_into_a_query, method.input_type.fields)):
+        assert any(each.body for each in bindings_of(method)), "add a binding `post: …:search` with body `*`"
 
 
 def test_no_internal_method_has_an_http_rule() -> None:
