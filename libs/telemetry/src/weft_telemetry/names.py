@@ -142,6 +142,75 @@ LOOP_STALLS: Final = Metric(
     "weft.loop.stalls", Kind.COUNTER, "{stall}", "Blocks of the event loop, where `WEFT_STALL_SECONDS` is set."
 )
 
+MODEL_DURATION: Final = Metric(
+    "gen_ai.client.inference.duration",
+    Kind.HISTOGRAM,
+    "s",
+    "Tries at model calls, from the request to the end of the answer.",
+    (OPERATION, PROVIDER, REQUEST_MODEL, ERROR_TYPE),
+    _MODEL_SECONDS,
+    (REQUEST_MODEL,),
+)
+MODEL_FIRST_CHUNK: Final = Metric(
+    "gen_ai.client.inference.time_to_first_chunk",
+    Kind.HISTOGRAM,
+    "s",
+    "From the request to the first piece of text.",
+    (OPERATION, PROVIDER, REQUEST_MODEL),
+    _MODEL_SECONDS,
+    (REQUEST_MODEL,),
+)
+MODEL_INPUT_TOKENS: Final = Metric(
+    "gen_ai.client.inference.usage.input_tokens",
+    Kind.COUNTER,
+    "{token}",
+    "Tokens that models were given, as providers say.",
+    (OPERATION, PROVIDER, REQUEST_MODEL),
+    bounded=(REQUEST_MODEL,),
+)
+MODEL_OUTPUT_TOKENS: Final = Metric(
+    "gen_ai.client.inference.usage.output_tokens",
+    Kind.COUNTER,
+    "{token}",
+    "Tokens that models answered with.",
+    (OPERATION, PROVIDER, REQUEST_MODEL),
+    bounded=(REQUEST_MODEL,),
+)
+MODEL_CACHED_TOKENS: Final = Metric(
+    "gen_ai.client.inference.usage.cache_read.input_tokens",
+    Kind.COUNTER,
+    "{token}",
+    "Of the input tokens, those that a provider had in its cache.",
+    (OPERATION, PROVIDER, REQUEST_MODEL),
+    bounded=(REQUEST_MODEL,),
+)
+AGENT_DURATION: Final = Metric(
+    "gen_ai.invoke_agent.duration",
+    Kind.HISTOGRAM,
+    "s",
+    "Runs in the hands of this runner, by how it let go of them: an end, `waiting`, `given_back`, `lost`.",
+    (OPERATION, RUN_STATE),
+    _RUN_SECONDS,
+)
+TOOL_CALL_DURATION: Final = Metric(
+    "gen_ai.execute_tool.duration",
+    Kind.HISTOGRAM,
+    "s",
+    "Tool calls as runs wait for them, by tool and failure.",
+    (OPERATION, TOOL, ERROR_TYPE),
+    _RUN_SECONDS,
+    (TOOL,),
+)
+TOOL_USE: Final = Metric(
+    "weft.tool.duration",
+    Kind.HISTOGRAM,
+    "s",
+    "Tool calls by tenant, tool and outcome: `SUCCEEDED`, or why not. Includes the journal.",
+    (TENANT, TOOL, OUTCOME),
+    _RUN_SECONDS,
+    (TENANT,),
+)
+
 METRICS: Final[list[Metric]] = [
     value for name, value in sorted(globals().items()) if isinstance(value, Metric) and name.isupper()
 ]

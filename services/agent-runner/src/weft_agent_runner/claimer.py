@@ -89,9 +89,10 @@ class Claimer:
             number = self._roster.claims.begun + 1
             self._roster.claims = Claims(begun=number, ended=number - 1)
             try:
+                asked_at = time.time_ns()
                 runs = await self._queue.claim(self._tenure.runner_id, wanted)
                 for run in runs:
-                    self._roster.start(run)
+                    self._roster.start(run, asked_at)
             finally:
                 self._roster.claims = Claims(begun=number, ended=number)
             return len(runs) == wanted

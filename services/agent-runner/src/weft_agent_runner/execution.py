@@ -4,6 +4,8 @@ import asyncio
 import logging
 from enum import IntEnum
 
+from weft_telemetry.work import work_for
+
 from weft_agent_runner.domain.book import Book
 from weft_agent_runner.domain.decisions import before_closing, closing
 from weft_agent_runner.domain.entry import (
@@ -13,8 +15,10 @@ from weft_agent_runner.domain.entry import (
     EntryResult,
     Fail,
     FailureReason,
+    Park,
     RunLostError,
     Stop,
+    Succeed,
     TimeOut,
     Transition,
 )
@@ -39,6 +43,10 @@ class Cut(IntEnum):
     LOST = 5
 
 
+_STATES = {Succeed: "succeeded", Fail: "failed", Stop: "cancelled", TimeOut: "timed_out", Park: "waiting"}
+_OUTCOMES = {Cut.DRAINED: "given_back", Cut.LOST: "lost"}
+
+
 class Execution:
     def __init__(self, workshop: Workshop, lane: WriteLane, run: ClaimedRun) -> None:
         self._shop, self._run = workshop, run
@@ -49,6 +57,7 @@ class Execution:
         self._task: asyncio.Task[None] | None = None
         self._cut = Cut.STOPPED if run.is_stop_requested else Cut.NONE
         self._refusal = ""
+        self._ended_as = ""
 
     @property
     def key(self) -> RunKey:
@@ -57,6 +66,11 @@ class Execution:
     @property
     def activity(self) -> str:
         return self._loop.activity if self._cut is Cut.NONE else f"{self._loop.activity}, {self._cut.name.lower()}"
+
+    @property
+    def outcome(self) -> str:
+        """How the run left this runner, for telemetry."""
+        return self._ended_as or _OUTCOMES.get(self._cut, "failed")
 
     @property
     def is_over(self) -> bool:
@@ -78,6 +92,8 @@ class Execution:
 
     def on_written(self, entry: Entry, result: EntryResult) -> None:
         self._book.apply(entry, result)
+        if entry.act is not None and entry.act.transition is not None:
+            self._ended_as = _STATES[type(entry.act.transition)]
 
     def on_stop_requested(self) -> None:
         self.stop()
@@ -97,6 +113,11 @@ class Execution:
 
     async def run(self) -> None:
         """Execute the run until it is over, or cut off and closed."""
+        work_for(tenant_id=self.key.tenant_id, run_id=self.key.run_id, thread_id=self._run.thread_id)
+        with self._shop.telemetry.in_hand(self._run, lambda: self.outcome):
+            await self._execute()
+
+    async def _execute(self) -> None:
         try:
             if self._cut is Cut.NONE:
                 await self._loop_until_cut()

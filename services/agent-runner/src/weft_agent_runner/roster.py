@@ -30,7 +30,9 @@ class Roster:
     def executions(self) -> list[Execution]:
         return [execution for execution, _ in self._runs.values()]
 
-    def start(self, run: ClaimedRun) -> None:
+    def start(self, run: ClaimedRun, asked_at: int) -> None:
+        """Begin with a run that was claimed; `asked_at`: when, in ns since 1970."""
+        self._shop.telemetry.claimed(run, asked_at)
         execution = Execution(self._shop, self._lane, run)
         task = asyncio.create_task(execution.run(), name=f"run {run.key.run_id}")
         self._runs[run.key] = (execution, task)

@@ -24,6 +24,8 @@ from weft_agent_runner.roster import Roster
 from weft_agent_runner.servicer import AgentRunnerServicer
 from weft_agent_runner.settings import RunnerSettings
 from weft_agent_runner.signals import SignalFollower
+from weft_agent_runner.telemetry.model import observed_model
+from weft_agent_runner.telemetry.tools import observed_tools
 from weft_agent_runner.tenure import Tenure
 from weft_agent_runner.workshop import RunLimits, Workshop
 
@@ -71,11 +73,11 @@ async def _open(settings: RunnerSettings, program: Program) -> tuple[GrpcRunQueu
             ),
         )
     )
-    queue, tools, tenure = GrpcRunQueue(threads), GrpcTools(tools_channel), Tenure()
+    queue, tools, tenure = GrpcRunQueue(threads), observed_tools(GrpcTools(tools_channel)), Tenure()
     equipper = CachingEquipper(GrpcAgents(threads), tools, settings.model)
     program.close_later(equipper.close)
     limits = RunLimits(settings.max_context_bytes, settings.tools_patience_seconds)
-    return queue, Workshop(queue, model, tools, equipper, tenure, limits), tenure
+    return queue, Workshop(queue, observed_model(model), tools, equipper, tenure, limits), tenure
 
 
 def _committer(queue: GrpcRunQueue, tenure: Tenure) -> Committer:

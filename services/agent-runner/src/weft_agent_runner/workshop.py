@@ -13,6 +13,7 @@ from weft_agent_runner.domain.model import Model
 from weft_agent_runner.domain.ports import PeerFaultError, PeerRefusedError, PeerUnavailableError, RunQueue, Tools
 from weft_agent_runner.domain.retries import backoff
 from weft_agent_runner.domain.run import ClaimedRun
+from weft_agent_runner.telemetry.runs import RunTelemetry
 
 T = TypeVar("T")
 
@@ -45,6 +46,7 @@ class Workshop:
     equipper: Equipper
     trust: Trust
     limits: RunLimits = RunLimits()
+    telemetry: RunTelemetry = field(default_factory=RunTelemetry)
     clock: Clock = field(default_factory=SystemClock)
     random: Callable[[], float] = random
 

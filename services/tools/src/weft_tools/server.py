@@ -23,6 +23,7 @@ from weft_tools.plugins import load_plugins
 from weft_tools.schema import compile_schema
 from weft_tools.servicer import ToolServicer
 from weft_tools.settings import Settings, references_in
+from weft_tools.telemetry import watched
 
 USER_AGENT = "weft-http-fetch (fetches what an agent asks for)"
 # The fetcher's own limit ends a fetch, so that the model is told which it was.
@@ -34,7 +35,8 @@ async def compose(settings: Settings, program: Program) -> None:
     channel = await program.enter(open_channel(settings.threads_addresses))
     fetcher = await program.enter(fetcher_of(settings))
     fetch = http_fetch(fetcher, settings.http_fetch_seconds + FETCH_SLACK_SECONDS)
-    registry = Registry([*BUILT_IN, fetch, *load_plugins(references_in(settings.tool_plugins))], compile_schema)
+    tools = (*BUILT_IN, fetch, *load_plugins(references_in(settings.tool_plugins)))
+    registry = Registry(map(watched, tools), compile_schema)
     executor = Executor(registry, limits, detached_context)
     program.on_drain(lambda: executor.close(drain_seconds(settings, limits)))
     server = WeftServer(

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from weft.tools.v1 import tool_service_pb2 as pb
 from weft.tools.v1 import tool_service_pb2_grpc
@@ -13,6 +13,7 @@ from weft_tools import convert
 from weft_tools.clients import Sessions
 from weft_tools.domain.executor import Executor
 from weft_tools.domain.registry import Registry
+from weft_tools.telemetry import ToolUse
 
 LIST_TOOLS = "weft.tools.v1.ToolService/ListTools"
 
@@ -23,6 +24,7 @@ class ToolServicer(tool_service_pb2_grpc.ToolServiceServicer):
     executor: Executor
     sessions: Sessions
     page_tokens: PageTokens
+    uses: ToolUse = field(default_factory=ToolUse)
 
     async def GetTool(self, request: pb.GetToolRequest, context: Context) -> pb.GetToolResponse:
         return pb.GetToolResponse(tool=convert.tool_to_proto(self.registry.get(request.name).tool))
@@ -40,7 +42,8 @@ class ToolServicer(tool_service_pb2_grpc.ToolServiceServicer):
         self, request: pb.ExecuteToolRequest, context: Context
     ) -> AsyncIterator[pb.ExecuteToolResponse]:
         caller = caller_of(context)
-        session = self.sessions.open(caller, current_token())
+        session, seen = self.sessions.open(caller, current_token()), self.uses.begin(caller, request.name)
         async with aclosing(self.executor.execute(convert.call_from(request, caller), session)) as events:
             async for event in events:
+                seen(event)
                 yield convert.event_to_proto(event)

@@ -55,6 +55,7 @@ class FakeRun:
     epoch: int = 0
     attempt: int = 0
     stop_requested: bool = False
+    trace_parent: str = ""
     successor: str = ""
     events: list[event_pb2.RunEvent] = field(default_factory=list)
     steps: list[FakeStep] = field(default_factory=list)

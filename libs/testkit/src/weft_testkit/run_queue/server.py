@@ -217,6 +217,7 @@ class FakeRunQueue(run_queue_service_pb2_grpc.RunQueueServiceServicer, agent_ser
             pending_tool_calls=run.pending_calls() if begun is None else [],
             usage=run.usage,
             stop_requested=run.stop_requested,
+            trace_parent=run.trace_parent,
         )
         context = run.context()
         claimed.is_context_separate = sum(message.ByteSize() for message in context) > self.inline_context_bytes

@@ -51,6 +51,7 @@ def claimed_run(run: queue_pb2.ClaimedRun) -> ClaimedRun:
         ),
         usage=_usage(run.usage),
         is_stop_requested=run.stop_requested,
+        trace_parent=run.trace_parent,
     )
 
 

@@ -66,7 +66,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class ClaimedRun:
-    """`context` is None when it must be read apart."""
+    """`context` is None when it must be read apart. `trace_parent` is of the call that made the run."""
 
     key: RunKey
     thread_id: str
@@ -82,3 +82,4 @@ class ClaimedRun:
     pending_tool_calls: tuple[PlacedToolCall, ...] = ()
     usage: Usage = Usage()
     is_stop_requested: bool = False
+    trace_parent: str = ""

@@ -11,6 +11,7 @@ from weft.threads.v1 import message_pb2
 from weft_core.caller import Caller
 from weft_core.ids import format_id
 from weft_core.text import storable
+from weft_telemetry.tracing import current_traceparent
 
 from weft_threads.events.frames import logged_events
 from weft_threads.runs.announce import Announcer
@@ -19,7 +20,7 @@ from weft_threads.store.database import Database, DriverConnection
 TITLE_CHARACTERS = 80
 DIGEST_VERSION = b"initiate/1"
 
-INITIATE = "SELECT * FROM initiate_run($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
+INITIATE = "SELECT * FROM initiate_run($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,7 @@ async def _initiate(
         content.SerializeToString(),
         title_of(text),
         queued.SerializeToString(),
+        current_traceparent() or None,
     )
     assert row is not None
     return row

@@ -52,6 +52,7 @@ def claimed_to_proto(claimed: Claimed, run_token: str) -> pb.ClaimedRun:
         pending_tool_calls=pending_to_proto(claimed.transcript.pending),
         usage=usage_to_proto(run),
         stop_requested=run["cancel_time"] is not None,
+        trace_parent=run["trace_parent"] or "",
     )
     if claimed.begun_step is not None and claimed.begun_attempt is not None:
         out.begun_step.step, out.begun_step.attempt = claimed.begun_step, claimed.begun_attempt

@@ -240,6 +240,7 @@ class ClaimedRun(_message.Message):
     IS_CONTEXT_SEPARATE_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
     STOP_REQUESTED_FIELD_NUMBER: _builtins.int
+    TRACE_PARENT_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     """The tenant."""
     run_id: _builtins.str
@@ -266,6 +267,10 @@ class ClaimedRun(_message.Message):
     """True when the context is too large to come along: read it with ReadContext."""
     stop_requested: _builtins.bool
     """True when the run is to stop at once; it was asked to before the take-up."""
+    trace_parent: _builtins.str
+    """The W3C traceparent of the call that put the run on the queue: what is done for the run goes on in that trace,
+    whoever takes it up. Empty when that call was not traced.
+    """
     @_builtins.property
     def remaining(self) -> _duration_pb2.Duration:
         """How much running time is left."""
@@ -307,10 +312,11 @@ class ClaimedRun(_message.Message):
         is_context_separate: _builtins.bool = ...,
         usage: _run_pb2.Usage | None = ...,
         stop_requested: _builtins.bool = ...,
+        trace_parent: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["begun_step", b"begun_step", "remaining", b"remaining", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "agent_version_id", b"agent_version_id", "attempt", b"attempt", "begun_step", b"begun_step", "context", b"context", "epoch", b"epoch", "finished_steps", b"finished_steps", "is_context_separate", b"is_context_separate", "last_seq", b"last_seq", "pending_tool_calls", b"pending_tool_calls", "project_id", b"project_id", "remaining", b"remaining", "run_id", b"run_id", "run_token", b"run_token", "stop_requested", b"stop_requested", "tenant_id", b"tenant_id", "thread_id", b"thread_id", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "agent_version_id", b"agent_version_id", "attempt", b"attempt", "begun_step", b"begun_step", "context", b"context", "epoch", b"epoch", "finished_steps", b"finished_steps", "is_context_separate", b"is_context_separate", "last_seq", b"last_seq", "pending_tool_calls", b"pending_tool_calls", "project_id", b"project_id", "remaining", b"remaining", "run_id", b"run_id", "run_token", b"run_token", "stop_requested", b"stop_requested", "tenant_id", b"tenant_id", "thread_id", b"thread_id", "trace_parent", b"trace_parent", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -216,6 +216,8 @@ CREATE TABLE runs (
   start_time timestamptz,
   end_time timestamptz,
   created_by text NOT NULL,
+  -- The W3C traceparent of the call that made the run.
+  trace_parent text,
   PRIMARY KEY (tenant_id, run_id),
   -- Two runs never share a place.
   UNIQUE (tenant_id, thread_id, turn),

@@ -189,7 +189,7 @@ END $$;
 -- p_thread is NULL for a new thread, whose id will be p_new_thread. Answers of repeated requests come from their row.
 CREATE FUNCTION initiate_run(p_tenant uuid, p_principal text, p_request_id text, p_digest bytea, p_thread uuid,
   p_new_thread uuid, p_agent uuid, p_project uuid, p_strategy text, p_run uuid, p_message uuid, p_content bytea,
-  p_title text, p_queued bytea,
+  p_title text, p_queued bytea, p_trace text,
   OUT project_id uuid, OUT thread_id uuid, OUT run_id uuid, OUT message_id uuid, OUT agent_id uuid,
   OUT queue_position int, OUT is_merged boolean, OUT is_new boolean, OUT is_ready boolean, OUT owner uuid,
   OUT stopped uuid, OUT stopped_epoch bigint, OUT events logged[])
@@ -273,9 +273,10 @@ BEGIN
   INSERT INTO messages (tenant_id, message_id, thread_id, turn, index, role, content, created_by, create_time)
     VALUES (p_tenant, p_message, th.thread_id, th.last_turn, 0, 'user', p_content, p_principal, v_now);
   INSERT INTO runs (tenant_id, run_id, thread_id, project_id, agent_id, agent_version_id, request_id, turn, last_seq,
-      run_timeout, queue_timeout, deadline_time, ready_time, created_by, create_time)
+      run_timeout, queue_timeout, deadline_time, ready_time, created_by, create_time, trace_parent)
     VALUES (p_tenant, p_run, th.thread_id, th.project_id, a.agent_id, a.agent_version_id, p_request_id, th.last_turn, 1,
-      a.run_timeout, a.queue_timeout, v_now + a.queue_timeout, CASE queue_position WHEN 0 THEN v_now END, p_principal, v_now);
+      a.run_timeout, a.queue_timeout, v_now + a.queue_timeout, CASE queue_position WHEN 0 THEN v_now END, p_principal, v_now,
+      p_trace);
   INSERT INTO run_inputs VALUES (p_tenant, p_run, p_message);
   INSERT INTO run_events (tenant_id, run_id, seq, epoch, type, create_time, payload)
     VALUES (p_tenant, p_run, 1, 0, 'run.queued', v_now, p_queued);

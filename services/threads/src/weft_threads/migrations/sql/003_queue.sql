@@ -120,10 +120,11 @@ END $$;
 
 -- Take up one run for a runner whose lease lives. p_message is the id for the message of the step that this begins.
 -- `outcome`: claimed; none; stale: ask again, in a new transaction that holds no locks; unknown_runner; lease_expired.
+-- `waited`: for how long the run could have been claimed; NULL when it was taken from a runner that is gone.
 -- `has_more`: another claim may find one. The run's row is written once: each further version of it costs.
 CREATE FUNCTION claim_run(p_runner uuid, p_message uuid, OUT outcome text, OUT run runs, OUT events logged[],
   OUT finished_steps int, OUT begun_step int, OUT begun_attempt int, OUT messages context_row[], OUT runs context_run[],
-  OUT has_more boolean)
+  OUT has_more boolean, OUT waited interval)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
@@ -146,6 +147,7 @@ BEGIN
     outcome := 'stale'; RETURN;
   END IF;
   v_now := weft_now();
+  waited := v_now - r.ready_time;
   v_is_first := r.start_time IS NULL;
   v_was_running := r.state = 'running';
   v_types := ARRAY[CASE WHEN v_is_first THEN 'run.started' ELSE 'run.resumed' END];

@@ -62,7 +62,7 @@ BEGIN
     EXECUTE 'GRANT EXECUTE ON FUNCTION ' || f || ' TO weft_definer';
   END LOOP;
   FOREACH f IN ARRAY ARRAY['supersede_runs(uuid, uuid, uuid)', 'cancel_run(uuid, uuid)', 'cancel_request(uuid, text)',
-      'initiate_run(uuid, text, text, bytea, uuid, uuid, uuid, uuid, text, uuid, uuid, bytea, text, bytea)',
+      'initiate_run(uuid, text, text, bytea, uuid, uuid, uuid, uuid, text, uuid, uuid, bytea, text, bytea, text)',
       'wake_run(uuid, uuid, uuid)', 'read_run_log(uuid, uuid, bigint, int, bigint, boolean)',
       'read_thread_log(uuid, uuid, bigint, int, bigint, boolean, boolean)'] LOOP
     EXECUTE 'GRANT EXECUTE ON FUNCTION ' || f || ' TO weft_app';
