@@ -23,7 +23,7 @@ from weft.tenants.v1 import (
     tenant_service_pb2,
     tenant_service_pb2_grpc,
 )
-from weft.threads.v1 import thread_service_pb2_grpc
+from weft.threads.v1 import attachment_service_pb2_grpc, thread_service_pb2_grpc
 from weft.tools.v1 import tool_journal_service_pb2_grpc
 from weft_core.ids import format_id, parse_id
 from weft_grpckit.channels import open_channel
@@ -82,6 +82,10 @@ class Client:
     @cached_property
     def queue(self) -> "run_queue_service_pb2_grpc.RunQueueServiceAsyncStub":
         return run_queue_service_pb2_grpc.RunQueueServiceStub(self.channel)
+
+    @cached_property
+    def attachments(self) -> "attachment_service_pb2_grpc.AttachmentServiceAsyncStub":
+        return attachment_service_pb2_grpc.AttachmentServiceStub(self.channel)
 
     @cached_property
     def journal(self) -> "tool_journal_service_pb2_grpc.ToolJournalServiceAsyncStub":

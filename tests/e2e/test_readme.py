@@ -47,6 +47,8 @@ PRINTS: Mapping[str, tuple[str, ...]] = {
     "Tell me about looms.": (r"^thr_\w{26} run_\w{26}$", r"^1 run\.queued $", 'You said: "Tell me about looms."$'),
     "Tell me about threads.": (r"^3 \w+\.\w+$", r"^4 1$"),
     'display_name="Loom"': (r"Z$", r"^2 msg_", "NOT_FOUND RUN_NOT_FOUND"),
+    "weft chat --file": (r"<attachment name=\"roses.md\"", "pruned in March", r"run\.succeeded"),
+    '"attachments": [': (r'"runId": "run_',),
     "grpc_health": ("7400 status: SERVING", "7403 status: SERVING", "LIVE"),
     "RUN_STATE_WAITING": (r"\{",),
     "ListActiveRuns": (r'"runnerId": "rnr_', r'"maxRuns"'),

@@ -26,6 +26,7 @@ MISSING: Final = {
     "doc": "DOCUMENT_NOT_FOUND",
     "tsk": "TASK_NOT_FOUND",
     "thr": "THREAD_NOT_FOUND",
+    "att": "ATTACHMENT_NOT_FOUND",
     "run": "RUN_NOT_FOUND",
     "ten": "TENANT_NOT_FOUND",
     "key": "API_KEY_NOT_FOUND",
@@ -271,6 +272,14 @@ def _of_run(rpc: Rpc) -> Any:
     if rpc.name == "ToolService/ExecuteTool":
         return made(name="create_task", arguments_json=ARGUMENTS, run_place=place)
     return made(run_place=place, **(of_denial() if rpc.method.name == "RecordDenied" else of_call()))
+
+
+@trouble("EPOCH_STALE", "AttachmentService/ReadAttachment", "AttachmentService/FinishAttachment")
+async def file_for_a_lost_run(rpc: Rpc, owner: Estate) -> Attempt:
+    asked = await _first(rpc, owner)
+    request: Any = asked.request
+    request.epoch -= 1
+    return Attempt(request, run_token=asked.run_token)
 
 
 @trouble("EPOCH_STALE", "RunQueueService/ReadContext")

@@ -29,6 +29,7 @@ SERVED_BY: Final = {
     "weft.tasks.v1.TaskService": "threads",
     "weft.tenants.v1.CredentialService": "threads",
     "weft.tenants.v1.TenantService": "threads",
+    "weft.threads.v1.AttachmentService": "threads",
     "weft.threads.v1.ThreadService": "threads",
     "weft.tools.v1.ToolJournalService": "threads",
     "weft.tools.v1.ToolService": "tools",
@@ -39,6 +40,7 @@ INTERNAL: Final = {
     "weft.runs.v1.RunLogService",
     "weft.runs.v1.RunQueueService",
     "weft.tenants.v1.CredentialService",
+    "weft.threads.v1.AttachmentService",
     "weft.tools.v1.ToolJournalService",
     "weft.runner.v1.AgentRunnerService",
 }

@@ -6,6 +6,8 @@ from weft.runs.v1 import event_pb2
 from weft.runs.v1 import run_log_service_pb2 as run_log
 from weft.runs.v1 import run_queue_service_pb2 as queue
 from weft.runs.v1 import run_service_pb2 as runs
+from weft.threads.v1 import attachment_pb2
+from weft.threads.v1 import attachment_service_pb2 as files
 
 from every_rpc.recipe import Asked, new_key, plain, recipe
 from every_rpc.world import Estate
@@ -78,6 +80,28 @@ async def release(estate: Estate) -> Asked:
 async def read_context(estate: Estate) -> Asked:
     run = await estate.make_claimed_run()
     return Asked(queue.ReadContextRequest(run_id=run.run_id, epoch=run.epoch), run.run_token)
+
+
+async def _file_of_a_run(estate: Estate) -> tuple[queue.ClaimedRun, str]:
+    file = attachment_pb2.NewAttachment(name="a.txt", content=b"words")
+    run = await estate.make_claimed_run(attachments=[file])
+    return run, run.pending_attachments[0].attachment_id
+
+
+@recipe(files.ReadAttachmentRequest)
+async def read_attachment(estate: Estate) -> Asked:
+    run, file = await _file_of_a_run(estate)
+    request = files.ReadAttachmentRequest(run_id=run.run_id, epoch=run.epoch, attachment_id=file)
+    return Asked(request, run.run_token)
+
+
+@recipe(files.FinishAttachmentRequest)
+async def finish_attachment(estate: Estate) -> Asked:
+    run, file = await _file_of_a_run(estate)
+    request = files.FinishAttachmentRequest(
+        run_id=run.run_id, epoch=run.epoch, attachment_id=file, extracted=files.ExtractedText(text="words")
+    )
+    return Asked(request, run.run_token)
 
 
 @plain(run_log.ReadEventsRequest)

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from runs_world import World
+from weft_threads.attachments.attachment import NewFile
 
 
 async def statements_of(world: World, kind: str, work: Any) -> list[str]:
@@ -36,6 +37,9 @@ async def test_initiate_is_one_statement_whatever_it_checks(world: World) -> Non
     thread = (await world.say("busy thread")).thread_id
     merged = await statements_of(world, "call", lambda: world.say("merged", thread, "merge"))
     assert len(merged) == 1, merged
+    file = NewFile("a.txt", "text/plain", b"words", bytes(32))
+    attached = await statements_of(world, "call", lambda: world.say("with a file", files=(file,)))
+    assert len(attached) == 1, attached
 
 
 async def test_claim_is_one_statement_with_lease_context_and_first_step(world: World) -> None:

@@ -79,6 +79,10 @@ def chat(
     strategy: Annotated[
         Strategy | None, typer.Option(help="What to do when the thread is busy; else the agent's default.")
     ] = None,
+    file: Annotated[
+        list[Path] | None,
+        typer.Option(exists=True, dir_okay=False, readable=True, help="A file to send along; may be given 16 times."),
+    ] = None,
     address: Address = None,
     api_key: ApiKey = None,
 ) -> None:
@@ -88,6 +92,7 @@ def chat(
     """
     from weft.gateway.v1.agent_gateway_service_pb2 import InitiateAgentRequest
     from weft.runs.v1.run_pb2 import BusyStrategy
+    from weft.threads.v1.attachment_pb2 import NewAttachment
 
     from weft_cli import talk
 
@@ -97,6 +102,7 @@ def chat(
         agent_id=agent,
         project_id=project,
         busy_strategy=BusyStrategy.Value(f"BUSY_STRATEGY_{strategy.name}" if strategy else "BUSY_STRATEGY_UNSPECIFIED"),
+        attachments=[NewAttachment(name=path.name, content=path.read_bytes()) for path in file or ()],
     )
     target = _target(address, api_key, data_dir)
     raise typer.Exit(talk.perform(target, Printer(), lambda api, printer: talk.chat(api, printer, request)))

@@ -18,6 +18,7 @@ KINDS: Final = {
     "tsk": "task",
     "thr": "thread",
     "msg": "message",
+    "att": "attachment",
     "run": "run",
     "tlx": "tool execution",
     "rnr": "runner",

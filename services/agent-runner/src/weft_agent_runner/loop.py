@@ -1,5 +1,6 @@
 """The life of a run in this process: model call, tool calls, model call … until it is over."""
 
+from weft_agent_runner.attachment_turn import AttachmentTurn
 from weft_agent_runner.domain.book import Book
 from weft_agent_runner.domain.run import ClaimedRun
 from weft_agent_runner.lane import Line
@@ -17,6 +18,7 @@ class RunLoop:
         """Raises: RunLostError. EntryError. PeerUnavailableError: what the run needs could not be loaded."""
         book = self._book
         equipment = await self._shop.equipper.equip(self._run)
+        await self._read_attachments()
         model_turn = ModelTurn(self._shop, book, self._line, equipment, self._deadline)
         tool_turn = ToolTurn(self._shop, self._run, book, self._line, equipment)
         await self._catch_up(tool_turn)
@@ -27,14 +29,19 @@ class RunLoop:
                 self.activity = f"tool calls of step {book.finished_steps}"
                 await tool_turn.execute()
 
+    async def _read_attachments(self) -> None:
+        if self._run.unread_attachments:
+            self.activity = "reading attachments"
+            await AttachmentTurn(self._shop, self._run, self._deadline).execute()
+
     async def _catch_up(self, tool_turn: ToolTurn) -> None:
         """Do what another runner left open. Its tool calls are keyed by their place: none has its effect twice."""
         had_calls = bool(self._book.calls)
         if had_calls:
             self.activity = f"tool calls of step {self._book.finished_steps}"
             await tool_turn.execute()
-        if had_calls or self._run.context is None:
-            # The context of a claim leaves out calls without a result, so it is read again when they have one.
+        if had_calls or self._run.unread_attachments or self._run.context is None:
+            # The context of a claim leaves out calls without a result, and texts of files that were not read.
             remaining = self._deadline - self._shop.clock.monotonic()
             context = await patiently(lambda: self._shop.queue.read_context(self._run), remaining)
             self._book.conversation = list(context)

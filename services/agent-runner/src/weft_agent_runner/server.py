@@ -1,5 +1,6 @@
 """The composition root: opens, wires and serves; stops in the opposite order."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from weft.runner.v1 import agent_runner_service_pb2_grpc as runner_grpc
@@ -12,11 +13,13 @@ from weft_wire.doorbell import Doorbell
 
 from weft_agent_runner.claimer import Claimer
 from weft_agent_runner.clients.agents import GrpcAgents
+from weft_agent_runner.clients.attachments import GrpcAttachments
 from weft_agent_runner.clients.run_queue import GrpcRunQueue
 from weft_agent_runner.clients.tools import GrpcTools
 from weft_agent_runner.domain.outbox import OutboxLimits
 from weft_agent_runner.drain import Drainer
 from weft_agent_runner.equipper import CachingEquipper
+from weft_agent_runner.extractor import ExtractionLimits, ProcessExtractor
 from weft_agent_runner.lane import Committer, WriteLane
 from weft_agent_runner.lease_keeper import LeaseKeeper
 from weft_agent_runner.model import ModelLimits, OpenAIModel
@@ -77,7 +80,24 @@ async def _open(settings: RunnerSettings, program: Program) -> tuple[GrpcRunQueu
     equipper = CachingEquipper(GrpcAgents(threads), tools, settings.model)
     program.close_later(equipper.close)
     limits = RunLimits(settings.max_context_bytes, settings.tools_patience_seconds)
-    return queue, Workshop(queue, observed_model(model), tools, equipper, tenure, limits), tenure
+    workshop = Workshop(
+        queue,
+        observed_model(model),
+        tools,
+        equipper,
+        GrpcAttachments(threads),
+        ProcessExtractor(_extraction_limits(settings)),
+        asyncio.Semaphore(settings.attachment_readers),
+        tenure,
+        limits,
+    )
+    return queue, workshop, tenure
+
+
+def _extraction_limits(settings: RunnerSettings) -> ExtractionLimits:
+    return ExtractionLimits(
+        settings.attachment_seconds, settings.attachment_memory_bytes, settings.attachment_text_bytes
+    )
 
 
 def _committer(queue: GrpcRunQueue, tenure: Tenure) -> Committer:

@@ -38,3 +38,11 @@ class RunnerSettings(ServerSettings):
     model_idle_seconds: float = Field(30.0, gt=0, le=3600)
     # How long a tools service that goes away is called again, from its first failure, before the model is told so.
     tools_patience_seconds: float = Field(15.0, ge=0, le=600)
+    # Attachments that are read at once, each in a process of its own; further ones wait.
+    attachment_readers: int = Field(2, ge=1, le=64)
+    # Seconds of computing that such a process may take.
+    attachment_seconds: int = Field(20, ge=1, le=600)
+    # Bytes of memory that such a process may take.
+    attachment_memory_bytes: int = Field(512 * 1024 * 1024, ge=128 * 1024 * 1024, le=16 * 1024**3)
+    # Bytes of text that are kept of one attachment: all of them go into the model's context.
+    attachment_text_bytes: int = Field(256 * 1024, ge=1024, le=512 * 1024)

@@ -10,7 +10,15 @@ from weft_core.clock import Clock, SystemClock
 
 from weft_agent_runner.domain.agent import Equipment
 from weft_agent_runner.domain.model import Model
-from weft_agent_runner.domain.ports import PeerFaultError, PeerRefusedError, PeerUnavailableError, RunQueue, Tools
+from weft_agent_runner.domain.ports import (
+    Attachments,
+    Extractor,
+    PeerFaultError,
+    PeerRefusedError,
+    PeerUnavailableError,
+    RunQueue,
+    Tools,
+)
 from weft_agent_runner.domain.retries import backoff
 from weft_agent_runner.domain.run import ClaimedRun
 from weft_agent_runner.telemetry.runs import RunTelemetry
@@ -44,6 +52,10 @@ class Workshop:
     model: Model
     tools: Tools
     equipper: Equipper
+    attachments: Attachments
+    extractor: Extractor
+    reading_slots: asyncio.Semaphore
+    """Of files that are read at once."""
     trust: Trust
     limits: RunLimits = RunLimits()
     telemetry: RunTelemetry = field(default_factory=RunTelemetry)

@@ -20,7 +20,7 @@ from weft.runs.v1 import (
 )
 from weft.tasks.v1 import task_service_pb2_grpc
 from weft.tenants.v1 import credential_service_pb2_grpc, tenant_service_pb2_grpc
-from weft.threads.v1 import thread_service_pb2_grpc
+from weft.threads.v1 import attachment_service_pb2_grpc, thread_service_pb2_grpc
 from weft.tools.v1 import tool_journal_service_pb2_grpc
 from weft_core.page_tokens import PageTokens
 from weft_grpckit.program import Program, run_service
@@ -33,6 +33,8 @@ from weft_wire.outlet import RedisOutlet
 from weft_threads.agents.agents import Agents
 from weft_threads.agents.servicer import AgentServicer
 from weft_threads.agents.spec import stored
+from weft_threads.attachments.attachments import Attachments
+from weft_threads.attachments.servicer import AttachmentServicer
 from weft_threads.border import StorableTextGuard
 from weft_threads.documents.documents import Documents
 from weft_threads.documents.servicer import DocumentServicer
@@ -159,6 +161,8 @@ def register_runs(server: WeftServer, wiring: Wiring) -> None:
         partial(run_token, wiring.signer),
     )
     server.register(run_queue_service_pb2_grpc.add_RunQueueServiceServicer_to_server, queue)
+    attachments = AttachmentServicer(Attachments(database, announcer.thread))
+    server.register(attachment_service_pb2_grpc.add_AttachmentServiceServicer_to_server, attachments)
 
 
 def run_token(signer: TokenSigner, claimed: Claimed) -> str:

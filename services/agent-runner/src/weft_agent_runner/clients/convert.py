@@ -11,6 +11,7 @@ from weft.threads.v1 import message_pb2
 from weft.tools.v1 import tool_pb2, tool_service_pb2
 
 from weft_agent_runner.domain.agent import AgentVersion
+from weft_agent_runner.domain.attachment import Attachment
 from weft_agent_runner.domain.entry import EntryResult
 from weft_agent_runner.domain.model import ModelMessage, Role, ToolCall, ToolSpec
 from weft_agent_runner.domain.outcome import ToolCompleted, ToolFailed, ToolFailureReason
@@ -52,6 +53,10 @@ def claimed_run(run: queue_pb2.ClaimedRun) -> ClaimedRun:
         usage=_usage(run.usage),
         is_stop_requested=run.stop_requested,
         trace_parent=run.trace_parent,
+        unread_attachments=tuple(
+            Attachment(each.attachment_id, each.name, each.media_type, each.size_bytes)
+            for each in run.pending_attachments
+        ),
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from weft_agent_runner.domain.agent import AgentVersion
+from weft_agent_runner.domain.attachment import Attachment, Extraction
 from weft_agent_runner.domain.entry import Entry, EntryResult
 from weft_agent_runner.domain.model import ModelMessage, ToolSpec
 from weft_agent_runner.domain.outcome import ToolOutcome
@@ -73,6 +74,20 @@ class RunQueue(Protocol):
 
 class Agents(Protocol):
     async def get_version(self, run: ClaimedRun) -> AgentVersion: ...
+
+
+class Attachments(Protocol):
+    """The files of a run's thread. Every method raises PeerUnavailableError and RunLostError."""
+
+    async def read(self, run: ClaimedRun, attachment: Attachment) -> bytes: ...
+
+    async def finish(self, run: ClaimedRun, attachment: Attachment, extraction: Extraction) -> None:
+        """Store what became of a file. The first outcome stays."""
+
+
+class Extractor(Protocol):
+    async def extract(self, media_type: str, content: bytes) -> Extraction:
+        """Return the text of a file, or why there is none."""
 
 
 class ToolWatch(Protocol):

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from weft_agent_runner.domain.attachment import Attachment
 from weft_agent_runner.domain.model import ModelMessage, ModelUsage, ToolCall
 
 
@@ -83,3 +84,4 @@ class ClaimedRun:
     usage: Usage = Usage()
     is_stop_requested: bool = False
     trace_parent: str = ""
+    unread_attachments: tuple[Attachment, ...] = ()

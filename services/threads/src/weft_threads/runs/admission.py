@@ -1,7 +1,7 @@
 """Admission: a message comes in, and with it the run that answers it."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -13,6 +13,8 @@ from weft_core.ids import format_id
 from weft_core.text import storable
 from weft_telemetry.tracing import current_traceparent
 
+from weft_threads.attachments.attachment import NewFile
+from weft_threads.attachments.parts import pending_part
 from weft_threads.events.frames import logged_events
 from weft_threads.runs.announce import Announcer
 from weft_threads.store.database import Database, DriverConnection
@@ -20,7 +22,7 @@ from weft_threads.store.database import Database, DriverConnection
 TITLE_CHARACTERS = 80
 DIGEST_VERSION = b"initiate/1"
 
-INITIATE = "SELECT * FROM initiate_run($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
+INITIATE = "SELECT * FROM initiate_run($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class Initiation:
     project_id: UUID | None = None
     request_id: str | None = None
     strategy: str | None = None
+    files: tuple[NewFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,9 @@ async def _initiate(
     queued = event_pb2.RunQueued(
         thread_id=format_id("thr", asked.thread_id or new_thread), message_id=format_id("msg", message)
     )
-    content = message_pb2.MessageContent(parts=[message_pb2.Part(text=text)])
+    files = [(new_id(), file) for file in asked.files]
+    parts = [message_pb2.Part(text=text), *(pending_part(file_id, file) for file_id, file in files)]
+    content = message_pb2.MessageContent(parts=parts)
     row = await connection.fetchrow(
         INITIATE,
         caller.tenant_id,
@@ -89,6 +94,7 @@ async def _initiate(
         title_of(text),
         queued.SerializeToString(),
         current_traceparent() or None,
+        [(file_id, file.name, file.sha256, file.content) for file_id, file in files] or None,
     )
     assert row is not None
     return row
@@ -102,6 +108,7 @@ def request_digest(asked: Initiation) -> bytes:
         "agent": asked.agent_id,
         "project": asked.project_id,
         "strategy": asked.strategy,
+        **_file_fields(asked.files),
     }
     digest = hashlib.sha256(DIGEST_VERSION)
     for name, value in fields.items():
@@ -109,6 +116,14 @@ def request_digest(asked: Initiation) -> bytes:
             data = str(value).encode("utf-8", "surrogatepass")
             digest.update(f"\n{name} {len(data)} ".encode() + data)
     return digest.digest()
+
+
+def _file_fields(files: tuple[NewFile, ...]) -> Mapping[str, str]:
+    return {
+        f"file {number} {name}": value
+        for number, file in enumerate(files)
+        for name, value in (("name", file.name), ("type", file.media_type), ("sha256", file.sha256.hex()))
+    }
 
 
 def title_of(text: str) -> str:

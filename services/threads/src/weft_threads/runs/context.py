@@ -5,7 +5,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from weft.runs.v1 import run_queue_service_pb2 as queue_pb
-from weft.threads.v1 import message_pb2
+from weft.threads.v1 import attachment_pb2, message_pb2
 
 from weft_threads.runs import transcript as t
 
@@ -56,8 +56,22 @@ def _part_from(part: message_pb2.Part) -> t.Part:
             return t.ToolResult(
                 result.call_id, result.name, result.content, result.index, result.is_error, result.outcome_unknown
             )
+        case "attachment":
+            return _attachment_from(part.attachment)
         case _:
             return t.Text(part.text)
+
+
+def _attachment_from(file: attachment_pb2.Attachment) -> t.Attachment:
+    return t.Attachment(
+        attachment_id=file.attachment_id,
+        name=file.name,
+        media_type=file.media_type,
+        size_bytes=file.size_bytes,
+        text=file.text if file.state == attachment_pb2.Attachment.STATE_READY else None,
+        failure=file.failure.message if file.state == attachment_pb2.Attachment.STATE_FAILED else None,
+        is_truncated=file.is_truncated,
+    )
 
 
 def context_to_proto(messages: Iterable[t.ContextMessage]) -> list[message_pb2.ContextMessage]:
@@ -82,6 +96,8 @@ def part_to_proto(part: t.Part) -> message_pb2.Part:
                     outcome_unknown=part.outcome_unknown,
                 )
             )
+        case t.Attachment():
+            return message_pb2.Part(text=t.shown(part))
         case t.Text():
             return message_pb2.Part(text=part.text)
 
@@ -90,6 +106,15 @@ def tool_call_to_proto(call: t.ToolCall) -> message_pb2.ToolCall:
     return message_pb2.ToolCall(
         call_id=call.call_id, name=call.name, arguments_json=call.arguments_json, index=call.index
     )
+
+
+def unread_to_proto(unread: Iterable[t.Attachment]) -> list[queue_pb.PendingAttachment]:
+    return [
+        queue_pb.PendingAttachment(
+            attachment_id=each.attachment_id, name=each.name, media_type=each.media_type, size_bytes=each.size_bytes
+        )
+        for each in unread
+    ]
 
 
 def pending_to_proto(pending: Iterable[t.PendingCall]) -> list[queue_pb.PendingToolCall]:

@@ -1,6 +1,7 @@
 """Runs between the contract and the rows."""
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -9,9 +10,15 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 from weft.runs.v1 import admission_service_pb2 as admission_pb
 from weft.runs.v1 import run_pb2
+from weft.threads.v1 import attachment_pb2
+from weft_core.errors import FieldViolation, InvalidFieldsError
 from weft_core.ids import format_id, parse_id
 
+from weft_threads.attachments.attachment import NewFile, media_type_of
 from weft_threads.runs.admission import Initiated, Initiation
+
+# Of all files of a message together.
+MAX_FILES_BYTES = 15 << 20
 
 STRATEGIES: Mapping[int, str | None] = {
     run_pb2.BUSY_STRATEGY_UNSPECIFIED: None,
@@ -55,7 +62,25 @@ def initiation_from_proto(request: admission_pb.InitiateRunRequest) -> Initiatio
         project_id=optional_id("prj", request.project_id),
         request_id=request.request_id or None,
         strategy=STRATEGIES[request.busy_strategy],
+        files=_files_from(request.attachments),
     )
+
+
+def _files_from(attachments: Iterable[attachment_pb2.NewAttachment]) -> tuple[NewFile, ...]:
+    """Raises: InvalidFieldsError: they are too large together."""
+    files = tuple(
+        NewFile(each.name, each.media_type or media_type_of(each.name), each.content, _sha256(each.content))
+        for each in attachments
+    )
+    size = sum(len(file.content) for file in files)
+    if size > MAX_FILES_BYTES:
+        told = f"all attachments together have {size} bytes; at most {MAX_FILES_BYTES} are taken"
+        raise InvalidFieldsError([FieldViolation("attachments", told, "size")])
+    return files
+
+
+def _sha256(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()
 
 
 def initiated_to_proto(made: Initiated) -> admission_pb.InitiateRunResponse:

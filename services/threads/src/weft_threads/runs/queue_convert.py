@@ -13,7 +13,7 @@ from weft_core.ids import format_id, parse_id
 from weft_threads.events.append import Append
 from weft_threads.events.frames import type_and_payload
 from weft_threads.runs.commit import Entry, NewMessage, Result, StepEnd, Transition
-from weft_threads.runs.context import context_to_proto, pending_to_proto
+from weft_threads.runs.context import context_to_proto, pending_to_proto, unread_to_proto
 from weft_threads.runs.convert import duration, finish_from_proto, state_to_proto, usage_to_proto, waiting_from_proto
 from weft_threads.runs.queue import Claimed, Owned
 from weft_threads.runs.transcript import ContextMessage
@@ -57,6 +57,7 @@ def claimed_to_proto(claimed: Claimed, run_token: str) -> pb.ClaimedRun:
     if claimed.begun_step is not None and claimed.begun_attempt is not None:
         out.begun_step.step, out.begun_step.attempt = claimed.begun_step, claimed.begun_attempt
         out.begun_step.message_id = format_id("msg", claimed.message_id)
+    out.pending_attachments.extend(unread_to_proto(claimed.transcript.unread))
     context = context_to_proto(claimed.transcript.messages)
     out.is_context_separate = sum(message.ByteSize() for message in context) > INLINE_CONTEXT_BYTES
     if not out.is_context_separate:

@@ -40,7 +40,24 @@ class ToolResult:
     outcome_unknown: bool = False
 
 
-Part: TypeAlias = Text | ToolCall | ToolResult
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file. It has a text or a failure once it was read."""
+
+    attachment_id: str
+    name: str
+    media_type: str = ""
+    size_bytes: int = 0
+    text: str | None = None
+    failure: str | None = None
+    is_truncated: bool = False
+
+    @property
+    def is_unread(self) -> bool:
+        return self.text is None and self.failure is None
+
+
+Part: TypeAlias = Text | ToolCall | ToolResult | Attachment
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +102,7 @@ class PendingCall:
 class Transcript:
     messages: tuple[ContextMessage, ...]
     pending: tuple[PendingCall, ...] = ()
+    unread: tuple[Attachment, ...] = ()
 
 
 def transcript(
@@ -94,7 +112,8 @@ def transcript(
     by_id = {run.run_id: run for run in runs}
     by_turn = {run.turn: _answerer(run, by_id) for run in by_id.values()}
     groups: dict[int, list[StoredMessage]] = {}
-    for message in sorted(messages, key=lambda each: (each.turn, each.index)):
+    ordered = sorted(messages, key=lambda each: (each.turn, each.index))
+    for message in ordered:
         answerer = by_turn.get(message.turn)
         groups.setdefault(answerer.turn if answerer else message.turn, []).append(message)
     out: list[ContextMessage] = []
@@ -105,7 +124,8 @@ def transcript(
         outputs = [m for m in group if m.run_id is not None and _counts(m, answerer)]
         is_current = answerer is not None and answerer.run_id == current_run
         out += _paired(outputs, pending if is_current else None, current_run)
-    return Transcript(tuple(out), tuple(pending))
+    unread = (part for m in ordered for part in m.parts if isinstance(part, Attachment) and part.is_unread)
+    return Transcript(tuple(out), tuple(pending), tuple(unread))
 
 
 def _answerer(run: TurnRun, by_id: Mapping[UUID, TurnRun]) -> TurnRun:
@@ -119,8 +139,29 @@ def _inputs(group: Sequence[StoredMessage]) -> list[ContextMessage]:
     """Join what users said into one message; others stay as they are, before it."""
     inputs = [message for message in group if message.run_id is None]
     others = [ContextMessage(m.role, m.parts) for m in inputs if m.role != "user"]
-    texts = [part.text for m in inputs if m.role == "user" for part in m.parts if isinstance(part, Text)]
+    texts = [text for m in inputs if m.role == "user" for text in _texts(m)]
     return others + ([ContextMessage("user", (Text(SEPARATOR.join(texts)),))] if texts else [])
+
+
+def _texts(message: StoredMessage) -> list[str]:
+    """Return the texts of a message; each file belongs to the text before it."""
+    texts: list[list[str]] = []
+    for part in message.parts:
+        if isinstance(part, Text):
+            texts.append([part.text])
+        elif isinstance(part, Attachment) and texts:
+            texts[-1].append(shown(part))
+        elif isinstance(part, Attachment):
+            texts.append([shown(part)])
+    return ["\n\n".join(pieces) for pieces in texts]
+
+
+def shown(file: Attachment) -> str:
+    """Return what the model is given of a file."""
+    if file.text is None:
+        return f'[The attachment "{file.name}" could not be read: {file.failure or "nobody has read it yet"}]'
+    end = "\n[The rest of the attachment is left out: it is too long.]" if file.is_truncated else ""
+    return f'<attachment name="{file.name}" media_type="{file.media_type}">\n{file.text}\n</attachment>{end}'
 
 
 def _counts(message: StoredMessage, answerer: TurnRun | None) -> bool:

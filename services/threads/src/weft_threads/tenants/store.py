@@ -22,6 +22,7 @@ _BELONGINGS = (
     "run_steps",
     "run_events",
     "run_inputs",
+    "attachments",
     "messages",
     "thread_events",
     "requests",

@@ -19,7 +19,7 @@ from weft_threads.times import timestamp
 MAX_MESSAGE_BYTES: Final = 4 << 20
 TITLE_LENGTH: Final = 80
 
-_PATHS: Final = ("title", "is_active", "metadata", "agent_id")
+_PATHS: Final = ("title", "is_active", "metadata", "agent_id", "attention")
 _IMPLIED: Final = ("title", "metadata", "agent_id")
 _CURSOR: Final = struct.Struct(">qq")
 
@@ -37,6 +37,17 @@ def thread_to_proto(thread: Thread) -> pb.Thread:
         update_time=timestamp(thread.update_time),
         created_by=thread.created_by,
         agent_state=pb.ThreadAgentState.Value(f"THREAD_AGENT_STATE_{thread.agent_state.upper()}"),
+        attention=_attention_of(thread),
+    )
+
+
+def _attention_of(thread: Thread) -> pb.ThreadAttention | None:
+    if thread.attention_reason is None or thread.attention_time is None:
+        return None
+    return pb.ThreadAttention(
+        reason=pb.ThreadAttention.Reason.Value(f"REASON_{thread.attention_reason.upper()}"),
+        message=thread.attention_message or "",
+        time=timestamp(thread.attention_time),
     )
 
 
@@ -67,6 +78,8 @@ def changes_from(request: service_pb.UpdateThreadRequest) -> Mapping[str, Any]:
         changes["metadata"] = dict(request.metadata)
     if "agent_id" in paths:
         changes["agent_id"] = parse_id("agt", request.agent_id, "agent_id")
+    if "attention" in paths:
+        changes |= {"attention_reason": None, "attention_message": None, "attention_time": None}
     return changes
 
 

@@ -14,6 +14,9 @@ class Thread:
     title: str
     is_active: bool
     metadata: Mapping[str, str]
+    attention_reason: str | None
+    attention_message: str | None
+    attention_time: datetime | None
     last_turn: int
     create_time: datetime
     update_time: datetime

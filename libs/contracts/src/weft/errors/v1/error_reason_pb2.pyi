@@ -76,6 +76,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """NOT_FOUND: no such tenant. List them with TenantService.ListTenants."""
     ERROR_REASON_API_KEY_NOT_FOUND: _ErrorReason.ValueType  # 109
     """NOT_FOUND: no such API key. List them with TenantService.ListApiKeys."""
+    ERROR_REASON_ATTACHMENT_NOT_FOUND: _ErrorReason.ValueType  # 110
+    """NOT_FOUND: no such attachment in the thread of this run."""
     ERROR_REASON_REQUEST_ID_REUSED: _ErrorReason.ValueType  # 200
     """The call does not fit the state of things.
 
@@ -187,6 +189,8 @@ ERROR_REASON_TENANT_NOT_FOUND: ErrorReason.ValueType  # 108
 """NOT_FOUND: no such tenant. List them with TenantService.ListTenants."""
 ERROR_REASON_API_KEY_NOT_FOUND: ErrorReason.ValueType  # 109
 """NOT_FOUND: no such API key. List them with TenantService.ListApiKeys."""
+ERROR_REASON_ATTACHMENT_NOT_FOUND: ErrorReason.ValueType  # 110
+"""NOT_FOUND: no such attachment in the thread of this run."""
 ERROR_REASON_REQUEST_ID_REUSED: ErrorReason.ValueType  # 200
 """The call does not fit the state of things.
 

@@ -10,6 +10,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from weft.runs.v1 import event_pb2 as _event_pb2
 from weft.runs.v1 import run_pb2 as _run_pb2
+from weft.threads.v1 import attachment_pb2 as _attachment_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -33,6 +34,7 @@ class InitiateAgentRequest(_message.Message):
     PROJECT_ID_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     BUSY_STRATEGY_FIELD_NUMBER: _builtins.int
+    ATTACHMENTS_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """What the user says: 1 byte to 1 MiB. NUL becomes U+FFFD."""
     thread_id: _builtins.str
@@ -45,6 +47,13 @@ class InitiateAgentRequest(_message.Message):
     """Idempotency key, of the caller's choice; empty for none."""
     busy_strategy: _run_pb2.BusyStrategy.ValueType
     """What to do when the thread is busy; unset means the agent's default."""
+    @_builtins.property
+    def attachments(self) -> _containers.RepeatedCompositeFieldContainer[_attachment_pb2.NewAttachment]:
+        """Files that belong to the text: text, Markdown, HTML, PDF; at most 16, of 15 MiB together (the whole request has at
+        most 16 MiB). They are read after the answer, and before the model is called. A file that cannot be read fails alone:
+        it is an event and the `attention` of the thread, the model is told, and the run goes on.
+        """
+
     def __init__(
         self,
         *,
@@ -54,10 +63,11 @@ class InitiateAgentRequest(_message.Message):
         project_id: _builtins.str = ...,
         request_id: _builtins.str = ...,
         busy_strategy: _run_pb2.BusyStrategy.ValueType = ...,
+        attachments: _abc.Iterable[_attachment_pb2.NewAttachment] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "busy_strategy", b"busy_strategy", "project_id", b"project_id", "request_id", b"request_id", "text", b"text", "thread_id", b"thread_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "attachments", b"attachments", "busy_strategy", b"busy_strategy", "project_id", b"project_id", "request_id", b"request_id", "text", b"text", "thread_id", b"thread_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

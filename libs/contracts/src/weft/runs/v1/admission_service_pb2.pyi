@@ -3,9 +3,12 @@
 isort:skip_file
 Internal: how the gateway hands a message over."""
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 from weft.runs.v1 import run_pb2 as _run_pb2
+from weft.threads.v1 import attachment_pb2 as _attachment_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -31,6 +34,7 @@ class InitiateRunRequest(_message.Message):
     PROJECT_ID_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     BUSY_STRATEGY_FIELD_NUMBER: _builtins.int
+    ATTACHMENTS_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """What the user says: 1 byte to 1 MiB."""
     thread_id: _builtins.str
@@ -43,6 +47,10 @@ class InitiateRunRequest(_message.Message):
     """Idempotency key, of the caller's choice; empty for none."""
     busy_strategy: _run_pb2.BusyStrategy.ValueType
     """What to do when the thread is busy; unset means the agent's default."""
+    @_builtins.property
+    def attachments(self) -> _containers.RepeatedCompositeFieldContainer[_attachment_pb2.NewAttachment]:
+        """Files that belong to the text: at most 16, of 15 MiB together."""
+
     def __init__(
         self,
         *,
@@ -52,10 +60,11 @@ class InitiateRunRequest(_message.Message):
         project_id: _builtins.str = ...,
         request_id: _builtins.str = ...,
         busy_strategy: _run_pb2.BusyStrategy.ValueType = ...,
+        attachments: _abc.Iterable[_attachment_pb2.NewAttachment] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "busy_strategy", b"busy_strategy", "project_id", b"project_id", "request_id", b"request_id", "text", b"text", "thread_id", b"thread_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "attachments", b"attachments", "busy_strategy", b"busy_strategy", "project_id", b"project_id", "request_id", b"request_id", "text", b"text", "thread_id", b"thread_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -241,6 +241,7 @@ class ClaimedRun(_message.Message):
     USAGE_FIELD_NUMBER: _builtins.int
     STOP_REQUESTED_FIELD_NUMBER: _builtins.int
     TRACE_PARENT_FIELD_NUMBER: _builtins.int
+    PENDING_ATTACHMENTS_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     """The tenant."""
     run_id: _builtins.str
@@ -291,6 +292,12 @@ class ClaimedRun(_message.Message):
     def usage(self) -> _run_pb2.Usage:
         """What the run's model calls used so far."""
 
+    @_builtins.property
+    def pending_attachments(self) -> _containers.RepeatedCompositeFieldContainer[Global___PendingAttachment]:
+        """Files in the context that have not been read: read each with AttachmentService, then the context anew with
+        ReadContext, before the next model call.
+        """
+
     def __init__(
         self,
         *,
@@ -313,14 +320,49 @@ class ClaimedRun(_message.Message):
         usage: _run_pb2.Usage | None = ...,
         stop_requested: _builtins.bool = ...,
         trace_parent: _builtins.str = ...,
+        pending_attachments: _abc.Iterable[Global___PendingAttachment] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["begun_step", b"begun_step", "remaining", b"remaining", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "agent_version_id", b"agent_version_id", "attempt", b"attempt", "begun_step", b"begun_step", "context", b"context", "epoch", b"epoch", "finished_steps", b"finished_steps", "is_context_separate", b"is_context_separate", "last_seq", b"last_seq", "pending_tool_calls", b"pending_tool_calls", "project_id", b"project_id", "remaining", b"remaining", "run_id", b"run_id", "run_token", b"run_token", "stop_requested", b"stop_requested", "tenant_id", b"tenant_id", "thread_id", b"thread_id", "trace_parent", b"trace_parent", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "agent_version_id", b"agent_version_id", "attempt", b"attempt", "begun_step", b"begun_step", "context", b"context", "epoch", b"epoch", "finished_steps", b"finished_steps", "is_context_separate", b"is_context_separate", "last_seq", b"last_seq", "pending_attachments", b"pending_attachments", "pending_tool_calls", b"pending_tool_calls", "project_id", b"project_id", "remaining", b"remaining", "run_id", b"run_id", "run_token", b"run_token", "stop_requested", b"stop_requested", "tenant_id", b"tenant_id", "thread_id", b"thread_id", "trace_parent", b"trace_parent", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ClaimedRun: _TypeAlias = ClaimedRun  # noqa: Y015
+
+@_typing.final
+class PendingAttachment(_message.Message):
+    """A file that has not been read."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ATTACHMENT_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    MEDIA_TYPE_FIELD_NUMBER: _builtins.int
+    SIZE_BYTES_FIELD_NUMBER: _builtins.int
+    attachment_id: _builtins.str
+    """The file."""
+    name: _builtins.str
+    """What it is called."""
+    media_type: _builtins.str
+    """What it is, as the caller said or its name tells; empty while nobody knows."""
+    size_bytes: _builtins.int
+    """How many bytes it has."""
+    def __init__(
+        self,
+        *,
+        attachment_id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        media_type: _builtins.str = ...,
+        size_bytes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attachment_id", b"attachment_id", "media_type", b"media_type", "name", b"name", "size_bytes", b"size_bytes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PendingAttachment: _TypeAlias = PendingAttachment  # noqa: Y015
 
 @_typing.final
 class BegunStep(_message.Message):

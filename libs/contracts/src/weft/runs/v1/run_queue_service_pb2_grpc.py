@@ -123,7 +123,8 @@ class RunQueueServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReadContext(self, request, context):
-        """Streams the context of a claimed run when it was too large for the claim; ends after the last message.
+        """Streams the context of a claimed run, when it was too large for the claim or has changed since; ends after the last
+        message.
 
         Takes the run's token. Errors: RUN_NOT_FOUND. EPOCH_STALE: the run was taken over; drop it.
         """

@@ -61,7 +61,8 @@ class RunQueueServiceStub:
     Release: _grpc.UnaryUnaryMultiCallable[_run_queue_service_pb2.ReleaseRequest, _run_queue_service_pb2.ReleaseResponse]
     """Gives runs back, so that another runner goes on at once. Runs that this runner does not own are passed over."""
     ReadContext: _grpc.UnaryStreamMultiCallable[_run_queue_service_pb2.ReadContextRequest, _run_queue_service_pb2.ReadContextResponse]
-    """Streams the context of a claimed run when it was too large for the claim; ends after the last message.
+    """Streams the context of a claimed run, when it was too large for the claim or has changed since; ends after the last
+    message.
 
     Takes the run's token. Errors: RUN_NOT_FOUND. EPOCH_STALE: the run was taken over; drop it.
     """
@@ -99,7 +100,8 @@ class RunQueueServiceAsyncStub(RunQueueServiceStub):
     Release: _aio.UnaryUnaryMultiCallable[_run_queue_service_pb2.ReleaseRequest, _run_queue_service_pb2.ReleaseResponse]  # type: ignore[assignment]
     """Gives runs back, so that another runner goes on at once. Runs that this runner does not own are passed over."""
     ReadContext: _aio.UnaryStreamMultiCallable[_run_queue_service_pb2.ReadContextRequest, _run_queue_service_pb2.ReadContextResponse]  # type: ignore[assignment]
-    """Streams the context of a claimed run when it was too large for the claim; ends after the last message.
+    """Streams the context of a claimed run, when it was too large for the claim or has changed since; ends after the last
+    message.
 
     Takes the run's token. Errors: RUN_NOT_FOUND. EPOCH_STALE: the run was taken over; drop it.
     """
@@ -170,7 +172,8 @@ class RunQueueServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _run_queue_service_pb2.ReadContextRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_run_queue_service_pb2.ReadContextResponse], _abc.AsyncIterator[_run_queue_service_pb2.ReadContextResponse]]:
-        """Streams the context of a claimed run when it was too large for the claim; ends after the last message.
+        """Streams the context of a claimed run, when it was too large for the claim or has changed since; ends after the last
+        message.
 
         Takes the run's token. Errors: RUN_NOT_FOUND. EPOCH_STALE: the run was taken over; drop it.
         """

@@ -24,30 +24,35 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from weft.runs.v1 import event_pb2 as weft_dot_runs_dot_v1_dot_event__pb2
+from weft.threads.v1 import attachment_pb2 as weft_dot_threads_dot_v1_dot_attachment__pb2
 from weft.threads.v1 import message_pb2 as weft_dot_threads_dot_v1_dot_message__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fweft/runs/v1/thread_event.proto\x12\x0cweft.runs.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18weft/runs/v1/event.proto\x1a\x1dweft/threads/v1/message.proto\"\xf0\x03\n\x0bThreadEvent\x12\x11\n\tthread_id\x18\x01 \x01(\t\x12\x0b\n\x03seq\x18\x02 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12=\n\x0fmessage_created\x18\n \x01(\x0b\x32\".weft.runs.v1.ThreadMessageCreatedH\x00\x12\x33\n\nrun_queued\x18\x0b \x01(\x0b\x32\x1d.weft.runs.v1.ThreadRunQueuedH\x00\x12\x35\n\x0brun_started\x18\x0c \x01(\x0b\x32\x1e.weft.runs.v1.ThreadRunStartedH\x00\x12\x31\n\trun_ended\x18\r \x01(\x0b\x32\x1c.weft.runs.v1.ThreadRunEndedH\x00\x12\x39\n\rtitle_updated\x18\x0e \x01(\x0b\x32 .weft.runs.v1.ThreadTitleUpdatedH\x00\x12\x35\n\x0ethread_updated\x18\x0f \x01(\x0b\x32\x1b.weft.runs.v1.ThreadUpdatedH\x00\x12\x35\n\x0ethread_deleted\x18\x12 \x01(\x0b\x32\x1b.weft.runs.v1.ThreadDeletedH\x00\x42\t\n\x07payload\"A\n\x14ThreadMessageCreated\x12)\n\x07message\x18\x01 \x01(\x0b\x32\x18.weft.threads.v1.Message\"5\n\x0fThreadRunQueued\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x12\n\nmessage_id\x18\x02 \x01(\t\"3\n\x10ThreadRunStarted\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0f\n\x07run_seq\x18\x02 \x01(\x03\"P\n\x0eThreadRunEnded\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12.\n\x0eterminal_event\x18\x02 \x01(\x0b\x32\x16.weft.runs.v1.RunEvent\"#\n\x12ThreadTitleUpdated\x12\r\n\x05title\x18\x01 \x01(\t\"\x0f\n\rThreadUpdated\"\x0f\n\rThreadDeletedb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fweft/runs/v1/thread_event.proto\x12\x0cweft.runs.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18weft/runs/v1/event.proto\x1a weft/threads/v1/attachment.proto\x1a\x1dweft/threads/v1/message.proto\"\xf4\x04\n\x0bThreadEvent\x12\x11\n\tthread_id\x18\x01 \x01(\t\x12\x0b\n\x03seq\x18\x02 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12=\n\x0fmessage_created\x18\n \x01(\x0b\x32\".weft.runs.v1.ThreadMessageCreatedH\x00\x12\x33\n\nrun_queued\x18\x0b \x01(\x0b\x32\x1d.weft.runs.v1.ThreadRunQueuedH\x00\x12\x35\n\x0brun_started\x18\x0c \x01(\x0b\x32\x1e.weft.runs.v1.ThreadRunStartedH\x00\x12\x31\n\trun_ended\x18\r \x01(\x0b\x32\x1c.weft.runs.v1.ThreadRunEndedH\x00\x12\x39\n\rtitle_updated\x18\x0e \x01(\x0b\x32 .weft.runs.v1.ThreadTitleUpdatedH\x00\x12\x35\n\x0ethread_updated\x18\x0f \x01(\x0b\x32\x1b.weft.runs.v1.ThreadUpdatedH\x00\x12?\n\x10\x61ttachment_ready\x18\x10 \x01(\x0b\x32#.weft.runs.v1.ThreadAttachmentReadyH\x00\x12\x41\n\x11\x61ttachment_failed\x18\x11 \x01(\x0b\x32$.weft.runs.v1.ThreadAttachmentFailedH\x00\x12\x35\n\x0ethread_deleted\x18\x12 \x01(\x0b\x32\x1b.weft.runs.v1.ThreadDeletedH\x00\x42\t\n\x07payload\"A\n\x14ThreadMessageCreated\x12)\n\x07message\x18\x01 \x01(\x0b\x32\x18.weft.threads.v1.Message\"5\n\x0fThreadRunQueued\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x12\n\nmessage_id\x18\x02 \x01(\t\"3\n\x10ThreadRunStarted\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0f\n\x07run_seq\x18\x02 \x01(\x03\"P\n\x0eThreadRunEnded\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12.\n\x0eterminal_event\x18\x02 \x01(\x0b\x32\x16.weft.runs.v1.RunEvent\"#\n\x12ThreadTitleUpdated\x12\r\n\x05title\x18\x01 \x01(\t\"\x0f\n\rThreadUpdated\"\\\n\x15ThreadAttachmentReady\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12/\n\nattachment\x18\x02 \x01(\x0b\x32\x1b.weft.threads.v1.Attachment\"]\n\x16ThreadAttachmentFailed\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12/\n\nattachment\x18\x02 \x01(\x0b\x32\x1b.weft.threads.v1.Attachment\"\x0f\n\rThreadDeletedb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'weft.runs.v1.thread_event_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_THREADEVENT']._serialized_start=140
-  _globals['_THREADEVENT']._serialized_end=636
-  _globals['_THREADMESSAGECREATED']._serialized_start=638
-  _globals['_THREADMESSAGECREATED']._serialized_end=703
-  _globals['_THREADRUNQUEUED']._serialized_start=705
-  _globals['_THREADRUNQUEUED']._serialized_end=758
-  _globals['_THREADRUNSTARTED']._serialized_start=760
-  _globals['_THREADRUNSTARTED']._serialized_end=811
-  _globals['_THREADRUNENDED']._serialized_start=813
-  _globals['_THREADRUNENDED']._serialized_end=893
-  _globals['_THREADTITLEUPDATED']._serialized_start=895
-  _globals['_THREADTITLEUPDATED']._serialized_end=930
-  _globals['_THREADUPDATED']._serialized_start=932
-  _globals['_THREADUPDATED']._serialized_end=947
-  _globals['_THREADDELETED']._serialized_start=949
-  _globals['_THREADDELETED']._serialized_end=964
+  _globals['_THREADEVENT']._serialized_start=174
+  _globals['_THREADEVENT']._serialized_end=802
+  _globals['_THREADMESSAGECREATED']._serialized_start=804
+  _globals['_THREADMESSAGECREATED']._serialized_end=869
+  _globals['_THREADRUNQUEUED']._serialized_start=871
+  _globals['_THREADRUNQUEUED']._serialized_end=924
+  _globals['_THREADRUNSTARTED']._serialized_start=926
+  _globals['_THREADRUNSTARTED']._serialized_end=977
+  _globals['_THREADRUNENDED']._serialized_start=979
+  _globals['_THREADRUNENDED']._serialized_end=1059
+  _globals['_THREADTITLEUPDATED']._serialized_start=1061
+  _globals['_THREADTITLEUPDATED']._serialized_end=1096
+  _globals['_THREADUPDATED']._serialized_start=1098
+  _globals['_THREADUPDATED']._serialized_end=1113
+  _globals['_THREADATTACHMENTREADY']._serialized_start=1115
+  _globals['_THREADATTACHMENTREADY']._serialized_end=1207
+  _globals['_THREADATTACHMENTFAILED']._serialized_start=1209
+  _globals['_THREADATTACHMENTFAILED']._serialized_end=1302
+  _globals['_THREADDELETED']._serialized_start=1304
+  _globals['_THREADDELETED']._serialized_end=1319
 # @@protoc_insertion_point(module_scope)

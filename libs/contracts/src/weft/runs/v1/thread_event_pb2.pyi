@@ -7,6 +7,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from weft.runs.v1 import event_pb2 as _event_pb2
+from weft.threads.v1 import attachment_pb2 as _attachment_pb2
 from weft.threads.v1 import message_pb2 as _message_pb2
 import builtins as _builtins
 import sys
@@ -40,6 +41,8 @@ class ThreadEvent(_message.Message):
     RUN_ENDED_FIELD_NUMBER: _builtins.int
     TITLE_UPDATED_FIELD_NUMBER: _builtins.int
     THREAD_UPDATED_FIELD_NUMBER: _builtins.int
+    ATTACHMENT_READY_FIELD_NUMBER: _builtins.int
+    ATTACHMENT_FAILED_FIELD_NUMBER: _builtins.int
     THREAD_DELETED_FIELD_NUMBER: _builtins.int
     thread_id: _builtins.str
     """The thread."""
@@ -74,6 +77,14 @@ class ThreadEvent(_message.Message):
         """Something else of the thread was changed."""
 
     @_builtins.property
+    def attachment_ready(self) -> Global___ThreadAttachmentReady:
+        """The text of a file can be read in its message."""
+
+    @_builtins.property
+    def attachment_failed(self) -> Global___ThreadAttachmentFailed:
+        """A file could not be read."""
+
+    @_builtins.property
     def thread_deleted(self) -> Global___ThreadDeleted:
         """The thread was deleted. Nothing follows."""
 
@@ -89,13 +100,15 @@ class ThreadEvent(_message.Message):
         run_ended: Global___ThreadRunEnded | None = ...,
         title_updated: Global___ThreadTitleUpdated | None = ...,
         thread_updated: Global___ThreadUpdated | None = ...,
+        attachment_ready: Global___ThreadAttachmentReady | None = ...,
+        attachment_failed: Global___ThreadAttachmentFailed | None = ...,
         thread_deleted: Global___ThreadDeleted | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "message_created", b"message_created", "payload", b"payload", "run_ended", b"run_ended", "run_queued", b"run_queued", "run_started", b"run_started", "thread_deleted", b"thread_deleted", "thread_updated", b"thread_updated", "title_updated", b"title_updated"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["attachment_failed", b"attachment_failed", "attachment_ready", b"attachment_ready", "create_time", b"create_time", "message_created", b"message_created", "payload", b"payload", "run_ended", b"run_ended", "run_queued", b"run_queued", "run_started", b"run_started", "thread_deleted", b"thread_deleted", "thread_updated", b"thread_updated", "title_updated", b"title_updated"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "message_created", b"message_created", "payload", b"payload", "run_ended", b"run_ended", "run_queued", b"run_queued", "run_started", b"run_started", "seq", b"seq", "thread_deleted", b"thread_deleted", "thread_id", b"thread_id", "thread_updated", b"thread_updated", "title_updated", b"title_updated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attachment_failed", b"attachment_failed", "attachment_ready", b"attachment_ready", "create_time", b"create_time", "message_created", b"message_created", "payload", b"payload", "run_ended", b"run_ended", "run_queued", b"run_queued", "run_started", b"run_started", "seq", b"seq", "thread_deleted", b"thread_deleted", "thread_id", b"thread_id", "thread_updated", b"thread_updated", "title_updated", b"title_updated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["message_created", "run_queued", "run_started", "run_ended", "title_updated", "thread_updated", "thread_deleted"]  # noqa: Y015
+    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["message_created", "run_queued", "run_started", "run_ended", "title_updated", "thread_updated", "attachment_ready", "attachment_failed", "thread_deleted"]  # noqa: Y015
     _WhichOneofArgType_payload: _TypeAlias = _typing.Literal["payload", b"payload"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_payload) -> _WhichOneofReturnType_payload | None: ...
 
@@ -243,6 +256,62 @@ class ThreadUpdated(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ThreadUpdated: _TypeAlias = ThreadUpdated  # noqa: Y015
+
+@_typing.final
+class ThreadAttachmentReady(_message.Message):
+    """The text of a file can be read in its message."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MESSAGE_ID_FIELD_NUMBER: _builtins.int
+    ATTACHMENT_FIELD_NUMBER: _builtins.int
+    message_id: _builtins.str
+    """The message that it came with."""
+    @_builtins.property
+    def attachment(self) -> _attachment_pb2.Attachment:
+        """The file, without its text."""
+
+    def __init__(
+        self,
+        *,
+        message_id: _builtins.str = ...,
+        attachment: _attachment_pb2.Attachment | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["attachment", b"attachment"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attachment", b"attachment", "message_id", b"message_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ThreadAttachmentReady: _TypeAlias = ThreadAttachmentReady  # noqa: Y015
+
+@_typing.final
+class ThreadAttachmentFailed(_message.Message):
+    """A file could not be read."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MESSAGE_ID_FIELD_NUMBER: _builtins.int
+    ATTACHMENT_FIELD_NUMBER: _builtins.int
+    message_id: _builtins.str
+    """The message that it came with."""
+    @_builtins.property
+    def attachment(self) -> _attachment_pb2.Attachment:
+        """The file, with its failure."""
+
+    def __init__(
+        self,
+        *,
+        message_id: _builtins.str = ...,
+        attachment: _attachment_pb2.Attachment | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["attachment", b"attachment"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attachment", b"attachment", "message_id", b"message_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ThreadAttachmentFailed: _TypeAlias = ThreadAttachmentFailed  # noqa: Y015
 
 @_typing.final
 class ThreadDeleted(_message.Message):

@@ -24,9 +24,10 @@ _sym_db = _symbol_database.Default()
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from weft.threads.v1 import attachment_pb2 as weft_dot_threads_dot_v1_dot_attachment__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dweft/threads/v1/message.proto\x12\x0fweft.threads.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe6\x02\n\x07Message\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x11\n\tthread_id\x18\x02 \x01(\t\x12#\n\x04role\x18\x03 \x01(\x0e\x32\x15.weft.threads.v1.Role\x12$\n\x05parts\x18\x04 \x03(\x0b\x32\x15.weft.threads.v1.Part\x12\x0c\n\x04turn\x18\x05 \x01(\x03\x12\r\n\x05index\x18\x06 \x01(\x05\x12\x0e\n\x06run_id\x18\x07 \x01(\t\x12-\n\x05state\x18\x08 \x01(\x0e\x32\x1e.weft.threads.v1.Message.State\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ncreated_by\x18\n \x01(\t\"H\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSTATE_COMPLETE\x10\x01\x12\x14\n\x10STATE_INCOMPLETE\x10\x02\"\x99\x01\n\x04Part\x12\x1b\n\x04text\x18\x01 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01(\x80\x80@H\x00\x12.\n\ttool_call\x18\x02 \x01(\x0b\x32\x19.weft.threads.v1.ToolCallH\x00\x12\x32\n\x0btool_result\x18\x03 \x01(\x0b\x32\x1b.weft.threads.v1.ToolResultH\x00\x42\x10\n\x07\x63ontent\x12\x05\xbaH\x02\x08\x01\"{\n\x08ToolCall\x12\x1b\n\x07\x63\x61ll_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x17\n\x04name\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12!\n\x0e\x61rguments_json\x18\x03 \x01(\tB\t\xbaH\x06r\x04(\x80\x80@\x12\x16\n\x05index\x18\x04 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\"\xa1\x01\n\nToolResult\x12\x1b\n\x07\x63\x61ll_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x17\n\x04name\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1a\n\x07\x63ontent\x18\x03 \x01(\tB\t\xbaH\x06r\x04(\x80\x80@\x12\x10\n\x08is_error\x18\x04 \x01(\x08\x12\x17\n\x0foutcome_unknown\x18\x05 \x01(\x08\x12\x16\n\x05index\x18\x06 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\"6\n\x0eMessageContent\x12$\n\x05parts\x18\x01 \x03(\x0b\x32\x15.weft.threads.v1.Part\"[\n\x0e\x43ontextMessage\x12#\n\x04role\x18\x01 \x01(\x0e\x32\x15.weft.threads.v1.Role\x12$\n\x05parts\x18\x02 \x03(\x0b\x32\x15.weft.threads.v1.Part*_\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_SYSTEM\x10\x01\x12\r\n\tROLE_USER\x10\x02\x12\x12\n\x0eROLE_ASSISTANT\x10\x03\x12\r\n\tROLE_TOOL\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dweft/threads/v1/message.proto\x12\x0fweft.threads.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a weft/threads/v1/attachment.proto\"\xe6\x02\n\x07Message\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x11\n\tthread_id\x18\x02 \x01(\t\x12#\n\x04role\x18\x03 \x01(\x0e\x32\x15.weft.threads.v1.Role\x12$\n\x05parts\x18\x04 \x03(\x0b\x32\x15.weft.threads.v1.Part\x12\x0c\n\x04turn\x18\x05 \x01(\x03\x12\r\n\x05index\x18\x06 \x01(\x05\x12\x0e\n\x06run_id\x18\x07 \x01(\t\x12-\n\x05state\x18\x08 \x01(\x0e\x32\x1e.weft.threads.v1.Message.State\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ncreated_by\x18\n \x01(\t\"H\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSTATE_COMPLETE\x10\x01\x12\x14\n\x10STATE_INCOMPLETE\x10\x02\"\xcc\x01\n\x04Part\x12\x1b\n\x04text\x18\x01 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01(\x80\x80@H\x00\x12.\n\ttool_call\x18\x02 \x01(\x0b\x32\x19.weft.threads.v1.ToolCallH\x00\x12\x32\n\x0btool_result\x18\x03 \x01(\x0b\x32\x1b.weft.threads.v1.ToolResultH\x00\x12\x31\n\nattachment\x18\x04 \x01(\x0b\x32\x1b.weft.threads.v1.AttachmentH\x00\x42\x10\n\x07\x63ontent\x12\x05\xbaH\x02\x08\x01\"{\n\x08ToolCall\x12\x1b\n\x07\x63\x61ll_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x17\n\x04name\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12!\n\x0e\x61rguments_json\x18\x03 \x01(\tB\t\xbaH\x06r\x04(\x80\x80@\x12\x16\n\x05index\x18\x04 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\"\xa1\x01\n\nToolResult\x12\x1b\n\x07\x63\x61ll_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x17\n\x04name\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1a\n\x07\x63ontent\x18\x03 \x01(\tB\t\xbaH\x06r\x04(\x80\x80@\x12\x10\n\x08is_error\x18\x04 \x01(\x08\x12\x17\n\x0foutcome_unknown\x18\x05 \x01(\x08\x12\x16\n\x05index\x18\x06 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\"6\n\x0eMessageContent\x12$\n\x05parts\x18\x01 \x03(\x0b\x32\x15.weft.threads.v1.Part\"[\n\x0e\x43ontextMessage\x12#\n\x04role\x18\x01 \x01(\x0e\x32\x15.weft.threads.v1.Role\x12$\n\x05parts\x18\x02 \x03(\x0b\x32\x15.weft.threads.v1.Part*_\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_SYSTEM\x10\x01\x12\r\n\tROLE_USER\x10\x02\x12\x12\n\x0eROLE_ASSISTANT\x10\x03\x12\r\n\tROLE_TOOL\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -53,20 +54,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TOOLRESULT'].fields_by_name['content']._serialized_options = b'\272H\006r\004(\200\200@'
   _globals['_TOOLRESULT'].fields_by_name['index']._loaded_options = None
   _globals['_TOOLRESULT'].fields_by_name['index']._serialized_options = b'\272H\004\032\002(\000'
-  _globals['_ROLE']._serialized_start=1067
-  _globals['_ROLE']._serialized_end=1162
-  _globals['_MESSAGE']._serialized_start=113
-  _globals['_MESSAGE']._serialized_end=471
-  _globals['_MESSAGE_STATE']._serialized_start=399
-  _globals['_MESSAGE_STATE']._serialized_end=471
-  _globals['_PART']._serialized_start=474
-  _globals['_PART']._serialized_end=627
-  _globals['_TOOLCALL']._serialized_start=629
-  _globals['_TOOLCALL']._serialized_end=752
-  _globals['_TOOLRESULT']._serialized_start=755
-  _globals['_TOOLRESULT']._serialized_end=916
-  _globals['_MESSAGECONTENT']._serialized_start=918
-  _globals['_MESSAGECONTENT']._serialized_end=972
-  _globals['_CONTEXTMESSAGE']._serialized_start=974
-  _globals['_CONTEXTMESSAGE']._serialized_end=1065
+  _globals['_ROLE']._serialized_start=1152
+  _globals['_ROLE']._serialized_end=1247
+  _globals['_MESSAGE']._serialized_start=147
+  _globals['_MESSAGE']._serialized_end=505
+  _globals['_MESSAGE_STATE']._serialized_start=433
+  _globals['_MESSAGE_STATE']._serialized_end=505
+  _globals['_PART']._serialized_start=508
+  _globals['_PART']._serialized_end=712
+  _globals['_TOOLCALL']._serialized_start=714
+  _globals['_TOOLCALL']._serialized_end=837
+  _globals['_TOOLRESULT']._serialized_start=840
+  _globals['_TOOLRESULT']._serialized_end=1001
+  _globals['_MESSAGECONTENT']._serialized_start=1003
+  _globals['_MESSAGECONTENT']._serialized_end=1057
+  _globals['_CONTEXTMESSAGE']._serialized_start=1059
+  _globals['_CONTEXTMESSAGE']._serialized_end=1150
 # @@protoc_insertion_point(module_scope)

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cweft/threads/v1/thread.proto\x12\x0fweft.threads.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8e\x03\n\x06Thread\x12\x11\n\tthread_id\x18\x01 \x01(\t\x12\x12\n\nproject_id\x18\x02 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x03 \x01(\t\x12\r\n\x05title\x18\x04 \x01(\t\x12\x11\n\tis_active\x18\x05 \x01(\x08\x12\x37\n\x08metadata\x18\x06 \x03(\x0b\x32%.weft.threads.v1.Thread.MetadataEntry\x12\x11\n\tlast_turn\x18\x07 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ncreated_by\x18\n \x01(\t\x12\x36\n\x0b\x61gent_state\x18\x0c \x01(\x0e\x32!.weft.threads.v1.ThreadAgentState\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*\xb2\x01\n\x10ThreadAgentState\x12\"\n\x1eTHREAD_AGENT_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17THREAD_AGENT_STATE_IDLE\x10\x01\x12\x1d\n\x19THREAD_AGENT_STATE_QUEUED\x10\x02\x12\x1e\n\x1aTHREAD_AGENT_STATE_RUNNING\x10\x03\x12\x1e\n\x1aTHREAD_AGENT_STATE_WAITING\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cweft/threads/v1/thread.proto\x12\x0fweft.threads.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc3\x03\n\x06Thread\x12\x11\n\tthread_id\x18\x01 \x01(\t\x12\x12\n\nproject_id\x18\x02 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x03 \x01(\t\x12\r\n\x05title\x18\x04 \x01(\t\x12\x11\n\tis_active\x18\x05 \x01(\x08\x12\x37\n\x08metadata\x18\x06 \x03(\x0b\x32%.weft.threads.v1.Thread.MetadataEntry\x12\x11\n\tlast_turn\x18\x07 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ncreated_by\x18\n \x01(\t\x12\x36\n\x0b\x61gent_state\x18\x0c \x01(\x0e\x32!.weft.threads.v1.ThreadAgentState\x12\x33\n\tattention\x18\x0b \x01(\x0b\x32 .weft.threads.v1.ThreadAttention\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xc5\x01\n\x0fThreadAttention\x12\x37\n\x06reason\x18\x01 \x01(\x0e\x32\'.weft.threads.v1.ThreadAttention.Reason\x12\x0f\n\x07message\x18\x02 \x01(\t\x12(\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\">\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x1c\n\x18REASON_ATTACHMENT_FAILED\x10\x01*\xb2\x01\n\x10ThreadAgentState\x12\"\n\x1eTHREAD_AGENT_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17THREAD_AGENT_STATE_IDLE\x10\x01\x12\x1d\n\x19THREAD_AGENT_STATE_QUEUED\x10\x02\x12\x1e\n\x1aTHREAD_AGENT_STATE_RUNNING\x10\x03\x12\x1e\n\x1aTHREAD_AGENT_STATE_WAITING\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,10 +34,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_THREAD_METADATAENTRY']._loaded_options = None
   _globals['_THREAD_METADATAENTRY']._serialized_options = b'8\001'
-  _globals['_THREADAGENTSTATE']._serialized_start=484
-  _globals['_THREADAGENTSTATE']._serialized_end=662
+  _globals['_THREADAGENTSTATE']._serialized_start=737
+  _globals['_THREADAGENTSTATE']._serialized_end=915
   _globals['_THREAD']._serialized_start=83
-  _globals['_THREAD']._serialized_end=481
-  _globals['_THREAD_METADATAENTRY']._serialized_start=434
-  _globals['_THREAD_METADATAENTRY']._serialized_end=481
+  _globals['_THREAD']._serialized_end=534
+  _globals['_THREAD_METADATAENTRY']._serialized_start=487
+  _globals['_THREAD_METADATAENTRY']._serialized_end=534
+  _globals['_THREADATTENTION']._serialized_start=537
+  _globals['_THREADATTENTION']._serialized_end=734
+  _globals['_THREADATTENTION_REASON']._serialized_start=672
+  _globals['_THREADATTENTION_REASON']._serialized_end=734
 # @@protoc_insertion_point(module_scope)

@@ -89,6 +89,7 @@ class Thread(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     CREATED_BY_FIELD_NUMBER: _builtins.int
     AGENT_STATE_FIELD_NUMBER: _builtins.int
+    ATTENTION_FIELD_NUMBER: _builtins.int
     thread_id: _builtins.str
     """The id, as `thr_01h…`. Given by the server."""
     project_id: _builtins.str
@@ -117,6 +118,12 @@ class Thread(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When it, not its messages, was last changed."""
 
+    @_builtins.property
+    def attention(self) -> Global___ThreadAttention:
+        """What somebody should look at; unset when there is nothing. The newest such thing stays until UpdateThread clears it
+        (`attention` in its mask). Runs go on all the same.
+        """
+
     def __init__(
         self,
         *,
@@ -131,11 +138,63 @@ class Thread(_message.Message):
         update_time: _timestamp_pb2.Timestamp | None = ...,
         created_by: _builtins.str = ...,
         agent_state: Global___ThreadAgentState.ValueType = ...,
+        attention: Global___ThreadAttention | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["attention", b"attention", "create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "agent_state", b"agent_state", "create_time", b"create_time", "created_by", b"created_by", "is_active", b"is_active", "last_turn", b"last_turn", "metadata", b"metadata", "project_id", b"project_id", "thread_id", b"thread_id", "title", b"title", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "agent_state", b"agent_state", "attention", b"attention", "create_time", b"create_time", "created_by", b"created_by", "is_active", b"is_active", "last_turn", b"last_turn", "metadata", b"metadata", "project_id", b"project_id", "thread_id", b"thread_id", "title", b"title", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Thread: _TypeAlias = Thread  # noqa: Y015
+
+@_typing.final
+class ThreadAttention(_message.Message):
+    """Something of a thread that did not work, beside its runs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Reason:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[ThreadAttention._Reason.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        REASON_UNSPECIFIED: ThreadAttention._Reason.ValueType  # 0
+        """Never stored."""
+        REASON_ATTACHMENT_FAILED: ThreadAttention._Reason.ValueType  # 1
+        """A file of a message could not be read; its part in the message says why."""
+
+    class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
+        """What kind of thing it is."""
+
+    REASON_UNSPECIFIED: ThreadAttention.Reason.ValueType  # 0
+    """Never stored."""
+    REASON_ATTACHMENT_FAILED: ThreadAttention.Reason.ValueType  # 1
+    """A file of a message could not be read; its part in the message says why."""
+
+    REASON_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    reason: Global___ThreadAttention.Reason.ValueType
+    """What kind of thing it is."""
+    message: _builtins.str
+    """What happened, for people."""
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """When it happened."""
+
+    def __init__(
+        self,
+        *,
+        reason: Global___ThreadAttention.Reason.ValueType = ...,
+        message: _builtins.str = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "reason", b"reason", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ThreadAttention: _TypeAlias = ThreadAttention  # noqa: Y015

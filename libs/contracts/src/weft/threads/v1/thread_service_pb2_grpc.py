@@ -108,8 +108,8 @@ class ThreadServiceServicer:
     def UpdateThread(self, request, context):
         """Changes a thread.
 
-        Paths of the mask: `title`, `is_active`, `metadata` (as a whole), `agent_id`; an empty mask means `title`,
-        `metadata` and `agent_id` where they are set. A new agent answers from the next run on. Returns the thread. Errors:
+        Paths of the mask: `title`, `is_active`, `metadata` (as a whole), `agent_id`, and `attention`, which is cleared; an
+        empty mask means `title`, `metadata` and `agent_id` where they are set. A new agent answers from the next run on. Returns the thread. Errors:
         THREAD_NOT_FOUND: list the threads. AGENT_NOT_FOUND: correct the id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

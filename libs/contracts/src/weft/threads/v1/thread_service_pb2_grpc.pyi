@@ -53,8 +53,8 @@ class ThreadServiceStub:
     UpdateThread: _grpc.UnaryUnaryMultiCallable[_thread_service_pb2.UpdateThreadRequest, _thread_service_pb2.UpdateThreadResponse]
     """Changes a thread.
 
-    Paths of the mask: `title`, `is_active`, `metadata` (as a whole), `agent_id`; an empty mask means `title`,
-    `metadata` and `agent_id` where they are set. A new agent answers from the next run on. Returns the thread. Errors:
+    Paths of the mask: `title`, `is_active`, `metadata` (as a whole), `agent_id`, and `attention`, which is cleared; an
+    empty mask means `title`, `metadata` and `agent_id` where they are set. A new agent answers from the next run on. Returns the thread. Errors:
     THREAD_NOT_FOUND: list the threads. AGENT_NOT_FOUND: correct the id.
     """
     DeleteThread: _grpc.UnaryUnaryMultiCallable[_thread_service_pb2.DeleteThreadRequest, _thread_service_pb2.DeleteThreadResponse]
@@ -103,8 +103,8 @@ class ThreadServiceAsyncStub(ThreadServiceStub):
     UpdateThread: _aio.UnaryUnaryMultiCallable[_thread_service_pb2.UpdateThreadRequest, _thread_service_pb2.UpdateThreadResponse]  # type: ignore[assignment]
     """Changes a thread.
 
-    Paths of the mask: `title`, `is_active`, `metadata` (as a whole), `agent_id`; an empty mask means `title`,
-    `metadata` and `agent_id` where they are set. A new agent answers from the next run on. Returns the thread. Errors:
+    Paths of the mask: `title`, `is_active`, `metadata` (as a whole), `agent_id`, and `attention`, which is cleared; an
+    empty mask means `title`, `metadata` and `agent_id` where they are set. A new agent answers from the next run on. Returns the thread. Errors:
     THREAD_NOT_FOUND: list the threads. AGENT_NOT_FOUND: correct the id.
     """
     DeleteThread: _aio.UnaryUnaryMultiCallable[_thread_service_pb2.DeleteThreadRequest, _thread_service_pb2.DeleteThreadResponse]  # type: ignore[assignment]
@@ -174,8 +174,8 @@ class ThreadServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_thread_service_pb2.UpdateThreadResponse, _abc.Awaitable[_thread_service_pb2.UpdateThreadResponse]]:
         """Changes a thread.
 
-        Paths of the mask: `title`, `is_active`, `metadata` (as a whole), `agent_id`; an empty mask means `title`,
-        `metadata` and `agent_id` where they are set. A new agent answers from the next run on. Returns the thread. Errors:
+        Paths of the mask: `title`, `is_active`, `metadata` (as a whole), `agent_id`, and `attention`, which is cleared; an
+        empty mask means `title`, `metadata` and `agent_id` where they are set. A new agent answers from the next run on. Returns the thread. Errors:
         THREAD_NOT_FOUND: list the threads. AGENT_NOT_FOUND: correct the id.
         """
 

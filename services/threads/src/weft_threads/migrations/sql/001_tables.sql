@@ -153,6 +153,10 @@ CREATE TABLE threads (
   is_title_edited boolean NOT NULL DEFAULT false,
   is_active boolean NOT NULL DEFAULT true,
   metadata jsonb NOT NULL DEFAULT '{}',
+  -- What somebody should look at: the newest such thing.
+  attention_reason text CHECK (attention_reason IN ('attachment_failed')),
+  attention_message text,
+  attention_time timestamptz,
   last_turn bigint NOT NULL DEFAULT 0,
   last_seq bigint NOT NULL DEFAULT 0,
   create_time timestamptz NOT NULL DEFAULT weft_now(),
@@ -264,6 +268,31 @@ CREATE TABLE messages (
   FOREIGN KEY (tenant_id, thread_id) REFERENCES threads,
   FOREIGN KEY (tenant_id, run_id) REFERENCES runs
 );
+
+-- The files that came with messages. What a model is given of one lies in its message, as a part; this row has the file
+-- itself and decides that its text is found once.
+CREATE TABLE attachments (
+  tenant_id uuid NOT NULL,
+  attachment_id uuid NOT NULL,
+  thread_id uuid NOT NULL,
+  message_id uuid NOT NULL,
+  name text NOT NULL,
+  size_bytes bigint NOT NULL,
+  sha256 bytea NOT NULL CHECK (length(sha256) = 32),
+  state text NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'ready', 'failed')),
+  -- Why it failed; else NULL.
+  failure_reason text,
+  create_time timestamptz NOT NULL DEFAULT weft_now(),
+  end_time timestamptz,
+  created_by text NOT NULL,
+  content bytea NOT NULL,
+  PRIMARY KEY (tenant_id, attachment_id),
+  FOREIGN KEY (tenant_id, message_id) REFERENCES messages,
+  CHECK ((state = 'pending') = (end_time IS NULL)),
+  CHECK ((state = 'failed') = (failure_reason IS NOT NULL))
+);
+-- Most files are compressed already, and a piece of one is read without the rest of it.
+ALTER TABLE attachments ALTER COLUMN content SET STORAGE EXTERNAL;
 
 -- Which messages a run answers: its own, and those of the runs that it took over.
 CREATE TABLE run_inputs (

@@ -185,11 +185,15 @@ BEGIN
   END LOOP;
 END $$;
 
+-- A file that comes with a message.
+CREATE TYPE new_attachment AS (attachment_id uuid, name text, sha256 bytea, content bytea);
+
 -- Store a message and the run that answers it. One round trip, one commit.
--- p_thread is NULL for a new thread, whose id will be p_new_thread. Answers of repeated requests come from their row.
+-- p_thread is NULL for a new thread, whose id will be p_new_thread; p_attachments is NULL where there are none. Answers
+-- of repeated requests come from their row.
 CREATE FUNCTION initiate_run(p_tenant uuid, p_principal text, p_request_id text, p_digest bytea, p_thread uuid,
   p_new_thread uuid, p_agent uuid, p_project uuid, p_strategy text, p_run uuid, p_message uuid, p_content bytea,
-  p_title text, p_queued bytea, p_trace text,
+  p_title text, p_queued bytea, p_trace text, p_attachments new_attachment[],
   OUT project_id uuid, OUT thread_id uuid, OUT run_id uuid, OUT message_id uuid, OUT agent_id uuid,
   OUT queue_position int, OUT is_merged boolean, OUT is_new boolean, OUT is_ready boolean, OUT owner uuid,
   OUT stopped uuid, OUT stopped_epoch bigint, OUT events logged[])
@@ -272,6 +276,12 @@ BEGIN
   END IF;
   INSERT INTO messages (tenant_id, message_id, thread_id, turn, index, role, content, created_by, create_time)
     VALUES (p_tenant, p_message, th.thread_id, th.last_turn, 0, 'user', p_content, p_principal, v_now);
+  IF p_attachments IS NOT NULL THEN
+    INSERT INTO attachments (tenant_id, attachment_id, thread_id, message_id, name, size_bytes, sha256, content,
+        created_by, create_time)
+      SELECT p_tenant, f.attachment_id, th.thread_id, p_message, f.name, length(f.content), f.sha256, f.content,
+        p_principal, v_now FROM unnest(p_attachments) f;
+  END IF;
   INSERT INTO runs (tenant_id, run_id, thread_id, project_id, agent_id, agent_version_id, request_id, turn, last_seq,
       run_timeout, queue_timeout, deadline_time, ready_time, created_by, create_time, trace_parent)
     VALUES (p_tenant, p_run, th.thread_id, th.project_id, a.agent_id, a.agent_version_id, p_request_id, th.last_turn, 1,

@@ -12,8 +12,8 @@ DO $$
 DECLARE t text;
 BEGIN
   FOREACH t IN ARRAY ARRAY['tenants', 'api_keys', 'projects', 'agents', 'agent_versions', 'documents', 'document_passages',
-      'tasks', 'threads', 'thread_counts', 'runs', 'messages', 'run_inputs', 'run_events', 'thread_events', 'run_steps',
-      'requests', 'tool_executions'] LOOP
+      'tasks', 'threads', 'thread_counts', 'runs', 'messages', 'attachments', 'run_inputs', 'run_events', 'thread_events',
+      'run_steps', 'requests', 'tool_executions'] LOOP
     EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', t);
     EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', t);
     EXECUTE format('CREATE POLICY own_tenant ON %I TO weft_app USING (tenant_id = (SELECT current_tenant()))
@@ -62,7 +62,8 @@ BEGIN
     EXECUTE 'GRANT EXECUTE ON FUNCTION ' || f || ' TO weft_definer';
   END LOOP;
   FOREACH f IN ARRAY ARRAY['supersede_runs(uuid, uuid, uuid)', 'cancel_run(uuid, uuid)', 'cancel_request(uuid, text)',
-      'initiate_run(uuid, text, text, bytea, uuid, uuid, uuid, uuid, text, uuid, uuid, bytea, text, bytea, text)',
+      'initiate_run(uuid, text, text, bytea, uuid, uuid, uuid, uuid, text, uuid, uuid, bytea, text, bytea, text,
+        new_attachment[])',
       'wake_run(uuid, uuid, uuid)', 'read_run_log(uuid, uuid, bigint, int, bigint, boolean)',
       'read_thread_log(uuid, uuid, bigint, int, bigint, boolean, boolean)'] LOOP
     EXECUTE 'GRANT EXECUTE ON FUNCTION ' || f || ' TO weft_app';
