@@ -43,6 +43,13 @@ class FakeGateway(gateway_grpc.AgentGatewayServicer):
         self.metadata.append(dict(context.invocation_metadata()))
         return gateway_pb.InitiateAgentResponse(run_id="run_1", thread_id="thr_1")
 
+    async def StreamAgent(
+        self, request: gateway_pb.StreamAgentRequest, context: Any
+    ) -> AsyncIterator[gateway_pb.StreamAgentResponse]:
+        yield gateway_pb.StreamAgentResponse(initiated=await self.InitiateAgent(request.initiate, context))
+        async for response in self.RunEvents(gateway_pb.RunEventsRequest(run_id="run_1"), context):
+            yield gateway_pb.StreamAgentResponse.FromString(response.SerializeToString())
+
     async def RunEvents(
         self, request: gateway_pb.RunEventsRequest, context: Any
     ) -> AsyncIterator[gateway_pb.RunEventsResponse]:

@@ -11,7 +11,7 @@ from weft_client import AsyncWeft, Patience, Weft
 
 @pytest.fixture
 async def gateway() -> AsyncIterator[FakeGateway]:
-    server, servicer = grpc.aio.server(options=(("grpc.so_reuseport", 0),)), FakeGateway()  # type: ignore[abstract]
+    server, servicer = grpc.aio.server(options=(("grpc.so_reuseport", 0),)), FakeGateway()
     gateway_grpc.add_AgentGatewayServicer_to_server(servicer, server)
     servicer.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     await server.start()

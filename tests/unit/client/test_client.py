@@ -64,6 +64,23 @@ class Server:
     def starts(self) -> Any:
         return self.answers(GATEWAY["InitiateAgent"], STARTED)
 
+    def begins(self, *events: RunEvent) -> tuple[Any, Any]:
+        """Start a run and send events of it, and return the request and the open call."""
+        _, request, call = self.channel.take_unary_stream(GATEWAY["StreamAgent"])
+        call.send_initial_metadata(())
+        call.send_response(gateway_pb.StreamAgentResponse(initiated=STARTED))
+        for event in events:
+            call.send_response(gateway_pb.StreamAgentResponse(events=[event]))
+        return request.initiate, call
+
+    def refuses(self, error: WeftError) -> Any:
+        """Refuse to start a run, and return the request."""
+        _, request, call = self.channel.take_unary_stream(GATEWAY["StreamAgent"])
+        call.send_initial_metadata(())
+        status = to_status(error)
+        call.terminate(status.trailing_metadata, status.code, status.details)
+        return request.initiate
+
     def streams(self, *events: RunEvent) -> tuple[Any, Any]:
         """Send events on one watch, and return its request and the open call."""
         _, request, call = self.channel.take_unary_stream(GATEWAY["RunEvents"])
@@ -97,11 +114,9 @@ def beside() -> Iterator[Callable[..., "Future[Any]"]]:
 
 def test_run_returns_the_answer(server: Server, client: Weft, beside: Callable[..., "Future[Any]"]) -> None:
     running = beside(client.run, "Hello", agent="agt_1", busy_strategy="merge")
-    request = server.starts()
-    assert (request.text, request.agent_id, request.busy_strategy) == ("Hello", "agt_1", 2)
-    request, call = server.streams(QUEUED, HEL, LO, ENDED)
+    request, call = server.begins(QUEUED, HEL, LO, ENDED)
     end(call)
-    assert (request.run_id, request.after_seq) == ("run_1", 0)
+    assert (request.text, request.agent_id, request.busy_strategy) == ("Hello", "agt_1", 2)
     answer = running.result()
     assert (answer.text, answer.run_id, answer.thread_id, answer.finish) == ("Hello", "run_1", "thr_1", "stop")
     assert answer.started == STARTED
@@ -117,6 +132,35 @@ def test_a_start_whose_answer_was_lost_is_repeated_under_its_key(
     assert first == second
     assert first.request_id
     assert starting.result() == STARTED
+
+
+def test_a_stream_whose_beginning_was_lost_begins_again_under_its_key(
+    server: Server, client: Weft, beside: Callable[..., "Future[Any]"]
+) -> None:
+    running = beside(client.run, "Hello")
+    first = server.refuses(UnavailableError("SERVER_STOPPING", "stopping", retry_after_seconds=0.0))
+    _, _, ended = server.channel.take_unary_stream(GATEWAY["StreamAgent"])
+    end(ended)
+    second, call = server.begins(QUEUED, HEL)
+    end(call)
+    assert first == second
+    assert first.request_id
+    request, _ = server.streams(QUEUED, HEL, LO, ENDED)
+    assert (request.run_id, request.after_seq) == ("run_1", 2)
+    assert running.result().text == "Hello"
+
+
+def test_a_stream_that_is_left_before_its_first_event_frees_the_call(
+    server: Server, client: Weft, beside: Callable[..., "Future[Any]"]
+) -> None:
+    def look() -> str:
+        with client.stream("Hello") as stream:
+            return stream.run_id
+
+    looking = beside(look)
+    _, call = server.begins()
+    assert looking.result() == "run_1"
+    assert call_was_freed(call)
 
 
 @pytest.mark.parametrize("code", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.INTERNAL])
@@ -218,9 +262,8 @@ def test_reads_are_repeated_and_writes_are_not(
 
 
 def test_a_refusal_arrives_as_what_it_is(server: Server, client: Weft, beside: Callable[..., "Future[Any]"]) -> None:
-    full = ResourceExhaustedError("ACTIVE_RUN_LIMIT", "as many runs as it may", retry_after_seconds=2.0)
     running = beside(client.run, "Hello")
-    server.answers(GATEWAY["InitiateAgent"], gateway_pb.InitiateAgentResponse(), full)
+    server.refuses(ResourceExhaustedError("ACTIVE_RUN_LIMIT", "as many runs as it may", retry_after_seconds=2.0))
     with pytest.raises(ResourceExhaustedError) as raised:
         running.result()
     assert (raised.value.reason, raised.value.retry_after_seconds) == ("ACTIVE_RUN_LIMIT", 2.0)
@@ -242,8 +285,7 @@ def test_a_superseded_run_is_followed_when_asked(
 ) -> None:
     taken = RunEvent(run_id="run_1", seq=2, run_superseded=pb.RunSuperseded(successor_run_id="run_2"))
     running = beside(client.run, "Hello", follow=True)
-    server.starts()
-    _, call = server.streams(QUEUED, taken)
+    _, call = server.begins(QUEUED, taken)
     end(call)
     other = [RunEvent.FromString(event.SerializeToString()) for event in (QUEUED, HEL, LO, ENDED)]
     for event in other:
@@ -254,8 +296,7 @@ def test_a_superseded_run_is_followed_when_asked(
     assert (answer.text, answer.run_id) == ("Hello", "run_2")
 
     running = beside(client.run, "Hello")
-    server.starts()
-    server.streams(QUEUED, taken)
+    server.begins(QUEUED, taken)
     with pytest.raises(RunSupersededError) as raised:
         running.result()
     assert raised.value.successor_run_id == "run_2"

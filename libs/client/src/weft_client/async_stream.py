@@ -14,9 +14,10 @@ from weft_client.answer import Answer, AnswerSoFar
 from weft_client.async_channel import AsyncTermsChannel
 from weft_client.errors import UnavailableError, WeftError
 from weft_client.events import Event
+from weft_client.patience import Tries
 from weft_client.services import AsyncServices
 from weft_client.terms import Terms
-from weft_client.watch import Watch, WatchPlan
+from weft_client.watch import Watch, WatchPlan, started_by
 
 
 class AsyncRunStream:
@@ -60,6 +61,7 @@ class AsyncRunStream:
     async def aclose(self) -> None:
         """Free the call. The run goes on."""
         await self._events.aclose()
+        self._source.close()
 
     def __aiter__(self) -> AsyncIterator[Event]:
         return self
@@ -89,15 +91,41 @@ class _Source:
         self._plan, self._so_far = plan, so_far
         self._until: float | None = None
         self._is_begun = False
+        self._open: Any = None  # the call that started the run, until its events are asked for
 
     async def begin(self) -> None:
+        """Start the run, where one is to be started: its ids are there then."""
         if self._is_begun:
             return
-        self._until = self._plan.until(time.monotonic())
+        now = time.monotonic()
+        self._until = self._plan.until(now)
         if self._plan.initiate is not None:
-            timeout = self._plan.initiate_seconds(self._terms.timeout)
-            self._so_far.begin(await self._services.gateway.InitiateAgent(self._plan.initiate, timeout=timeout))
+            until = now + self._plan.start_seconds(self._terms.timeout)
+            tries = Tries(self._terms.outage(), is_repeatable=True, until=until)
+            while self._open is None:
+                self._open = await self._start(tries)
         self._is_begun = True
+
+    async def _start(self, tries: Tries) -> Any:
+        """Return a call whose first response has come; None when it failed and is to be made again."""
+        now = time.monotonic()
+        timeout = None if self._until is None else max(self._until - now, 0.0)
+        call = self._services.gateway.StreamAgent(self._plan.start_request(), timeout=timeout)
+        try:
+            first = await self._read(call, tries.remaining(now))
+            self._so_far.begin(started_by(first or None))
+            return call
+        except WeftError as error:
+            call.cancel()
+            await self._channel.pause(tries.failed(error, time.monotonic()))
+            return None
+        except BaseException:
+            call.cancel()
+            raise
+
+    def close(self) -> None:
+        if self._open is not None:
+            self._open.cancel()
 
     async def events(self) -> AsyncGenerator[Event, None]:
         await self.begin()
@@ -105,7 +133,8 @@ class _Source:
         watch = Watch(self._so_far.run_id, plan.after_seq, self._terms.outage(), follow=plan.follow, until=self._until)
         while not watch.is_ended:
             seconds = watch.seconds_left(time.monotonic())
-            call = self._services.gateway.RunEvents(watch.request(), timeout=seconds)
+            call = self._open or self._services.gateway.RunEvents(watch.request(), timeout=seconds)
+            self._open = None
             try:
                 async with aclosing(self._admitted(call, watch)) as events:
                     async for event in events:
@@ -119,12 +148,13 @@ class _Source:
                 await self._channel.pause(delay)
 
     async def _admitted(self, call: Any, watch: Watch) -> AsyncGenerator[Event, None]:
-        while not watch.is_ended and (response := await self._read(call)) is not grpc.aio.EOF:
+        silence_seconds = self._terms.patience.silence_seconds
+        while not watch.is_ended and (response := await self._read(call, silence_seconds)) is not grpc.aio.EOF:
             for event in watch.admit(response):
                 yield event
 
-    async def _read(self, call: Any) -> Any:
-        silence_seconds = self._terms.patience.silence_seconds
+    @staticmethod
+    async def _read(call: Any, silence_seconds: float) -> Any:
         try:
             async with asyncio.timeout(silence_seconds):
                 return await call.read()

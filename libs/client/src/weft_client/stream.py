@@ -11,10 +11,11 @@ from weft_client.answer import Answer, AnswerSoFar
 from weft_client.channel import TermsChannel
 from weft_client.errors import WeftError
 from weft_client.events import Event
+from weft_client.patience import Tries
 from weft_client.services import Services
 from weft_client.silence import SilenceGuard
 from weft_client.terms import Terms
-from weft_client.watch import Watch, WatchPlan
+from weft_client.watch import Watch, WatchPlan, started_by
 
 
 class RunStream:
@@ -57,6 +58,7 @@ class RunStream:
     def close(self) -> None:
         """Free the call. The run goes on."""
         self._events.close()
+        self._source.close()
 
     def __iter__(self) -> Iterator[Event]:
         return self
@@ -86,15 +88,41 @@ class _Source:
         self._plan, self._so_far = plan, so_far
         self._until: float | None = None
         self._is_begun = False
+        self._open: Any = None  # the call that started the run, until its events are asked for
 
     def begin(self) -> None:
+        """Start the run, where one is to be started: its ids are there then."""
         if self._is_begun:
             return
-        self._until = self._plan.until(time.monotonic())
+        now = time.monotonic()
+        self._until = self._plan.until(now)
         if self._plan.initiate is not None:
-            timeout = self._plan.initiate_seconds(self._terms.timeout)
-            self._so_far.begin(self._services.gateway.InitiateAgent(self._plan.initiate, timeout=timeout))
+            until = now + self._plan.start_seconds(self._terms.timeout)
+            tries = Tries(self._terms.outage(), is_repeatable=True, until=until)
+            while self._open is None:
+                self._open = self._start(tries)
         self._is_begun = True
+
+    def _start(self, tries: Tries) -> Any:
+        """Return a call whose first response has come; None when it failed and is to be made again."""
+        now = time.monotonic()
+        timeout = None if self._until is None else max(self._until - now, 0.0)
+        call = self._services.gateway.StreamAgent(self._plan.start_request(), timeout=timeout)
+        try:
+            with SilenceGuard(call, tries.remaining(now)) as guard:
+                self._so_far.begin(started_by(next(guard.responses(), None)))
+            return call
+        except WeftError as error:
+            call.cancel()
+            self._channel.pause(tries.failed(error, time.monotonic()))
+            return None
+        except BaseException:
+            call.cancel()
+            raise
+
+    def close(self) -> None:
+        if self._open is not None:
+            self._open.cancel()
 
     def events(self) -> Generator[Event, None, None]:
         self.begin()
@@ -102,7 +130,8 @@ class _Source:
         watch = Watch(self._so_far.run_id, plan.after_seq, self._terms.outage(), follow=plan.follow, until=self._until)
         while not watch.is_ended:
             seconds = watch.seconds_left(time.monotonic())
-            call = self._services.gateway.RunEvents(watch.request(), timeout=seconds)
+            call = self._open or self._services.gateway.RunEvents(watch.request(), timeout=seconds)
+            self._open = None
             try:
                 yield from self._admitted(call, watch)
                 delay = watch.ended(time.monotonic())

@@ -3,7 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from weft.gateway.v1.agent_gateway_service_pb2 import InitiateAgentRequest, RunEventsRequest, RunEventsResponse
+from weft.gateway.v1.agent_gateway_service_pb2 import (
+    InitiateAgentRequest,
+    InitiateAgentResponse,
+    RunEventsRequest,
+    RunEventsResponse,
+    StreamAgentRequest,
+    StreamAgentResponse,
+)
 
 from weft_client.errors import InternalError, WeftError, time_is_over
 from weft_client.events import Event
@@ -23,8 +30,11 @@ class WatchPlan:
     def until(self, now: float) -> float | None:
         return None if self.timeout is None else now + self.timeout
 
-    def initiate_seconds(self, default: float) -> float:
+    def start_seconds(self, default: float) -> float:
         return default if self.timeout is None else min(default, self.timeout)
+
+    def start_request(self) -> StreamAgentRequest:
+        return StreamAgentRequest(initiate=self.initiate, follow_successor=self.follow)
 
 
 class Watch:
@@ -55,7 +65,7 @@ class Watch:
             raise time_is_over(self.run_id)
         return self._until - now
 
-    def admit(self, response: RunEventsResponse) -> Iterator[Event]:
+    def admit(self, response: RunEventsResponse | StreamAgentResponse) -> Iterator[Event]:
         """Yield what is new in a response. Raises: InternalError, which is transient: events between are missing."""
         if not response.events:
             self._outage.heard()
@@ -93,3 +103,10 @@ class Watch:
             self.run_id, self.last_seq, self._has_moved = event.payload.successor_run_id, 0, True
         else:
             self.last_seq, self.is_ended = event.seq, event.is_terminal
+
+
+def started_by(first: StreamAgentResponse | None) -> InitiateAgentResponse:
+    """Return what the first response of a start says. Raises: InternalError, which is transient: there is none."""
+    if first is None or not first.HasField("initiated"):
+        raise InternalError("", "the stream ended before it began")
+    return first.initiated
