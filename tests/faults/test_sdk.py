@@ -90,3 +90,34 @@ async def test_sync_stream_loses_nothing_whatever_is_killed_on_the_way(world: Fa
             assert await troubling >= ENOUGH
             answer = stream.answer()
     await check(world, seen, answer.text, answer.thread_id, answer.run_id)
+
+
+@pytest.mark.row("G1")
+async def test_starts_make_one_run_each_while_gateways_and_envoy_are_killed(world: FaultWorld) -> None:
+    """A start whose answer was lost is made again under its key."""
+    agent = await world.api.make_agent("scripted:count=3")
+    is_over = asyncio.Event()
+
+    async def ask(client: AsyncWeft, asker: int) -> list[str]:
+        made: list[str] = []
+        while not is_over.is_set():
+            started = await client.start(f"{asker}-{len(made)}", agent=agent)
+            world.api.recordings.initiated(started.run_id, started.message_id)
+            made.append(started.run_id)
+        return made
+
+    async with AsyncWeft(world.stack.address("envoy"), world.api.key) as client:
+        asking = [asyncio.create_task(ask(client, asker)) for asker in range(8)]
+        for name in ("gateway", "gateway-2", "envoy", "gateway"):
+            await asyncio.sleep(0.3)  # so that there are calls under way
+            await world.kill(name)
+            await world.start(name)
+        is_over.set()
+        made = [run for runs in await asyncio.gather(*asking) for run in runs]
+        for run_id in made:
+            await client.wait(run_id, timeout=60)
+    rows = await world.fetch(
+        "SELECT id_text('run', run_id) AS run FROM runs WHERE id_text('agt', agent_id) = $1", agent
+    )
+    assert sorted(row["run"] for row in rows) == sorted(made)
+    assert len(made) > 8

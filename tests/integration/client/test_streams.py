@@ -3,8 +3,10 @@
 import asyncio
 import gc
 
+import grpc
 import pytest
 from client_world import LOG, Client, FakeGateway, brings, silent_after
+from weft.gateway.v1 import agent_gateway_service_pb2_grpc as gateway_grpc
 from weft_client import (
     AsyncWeft,
     CancelledByServerError,
@@ -13,6 +15,7 @@ from weft_client import (
     ResourceExhaustedError,
     UnauthenticatedError,
     UnavailableError,
+    Weft,
     WeftError,
 )
 from weft_core.errors import server_stopping
@@ -121,3 +124,23 @@ async def test_a_cancelled_task_frees_the_call_of_an_async_stream(gateway: FakeG
         async with asyncio.timeout(5):
             await gateway.freed.wait()
     assert gateway.cursors == [0]
+
+
+async def test_credentials_are_what_the_channel_is_made_with() -> None:
+    gateway, server = FakeGateway(), grpc.aio.server(options=(("grpc.so_reuseport", 0),))
+    gateway_grpc.add_AgentGatewayServicer_to_server(gateway, server)
+    port = server.add_secure_port("127.0.0.1:0", grpc.local_server_credentials())
+    await server.start()
+    credentials = grpc.local_channel_credentials()
+    async with AsyncWeft(f"127.0.0.1:{port}", "key", credentials=credentials) as client:
+        assert (await client.run("Hello")).run_id == "run_1"
+    with Weft(f"127.0.0.1:{port}", "key", credentials=credentials) as client_:
+        assert (await asyncio.to_thread(client_.run, "Hello")).run_id == "run_1"
+    await server.stop(None)
+
+
+async def test_an_address_with_https_speaks_no_plain_text(gateway: FakeGateway) -> None:
+    async with AsyncWeft(f"https://{gateway.address}", "key", timeout=0.5) as client:
+        with pytest.raises(UnavailableError):
+            await client.start("Hello")
+    assert gateway.starts == []
