@@ -8,13 +8,29 @@ import pytest
 from public_api import Api, type_of
 from telemetry_world import SERVICES, Watched
 
-EVERYWHERE = {"weft_rpc_server_active_calls", "process_resident_memory_bytes"}
+EVERYWHERE = {"weft_loop_lag_seconds_count", "weft_rpc_server_active_calls", "process_resident_memory_bytes"}
 SERVED, MADE = "rpc_server_call_duration_seconds_count", "rpc_client_call_duration_seconds_count"
 OF_SERVICE = {
     "gateway": {SERVED, MADE},
-    "threads": {SERVED},
+    "threads": {
+        SERVED,
+        "weft_run_duration_seconds_count",
+        "weft_run_queue_time_seconds_count",
+        "weft_queue_claim_latency_seconds_count",
+        "weft_queue_ready_runs",
+        "weft_queue_oldest_age_seconds",
+        "db_client_connection_count",
+        "db_client_connection_max",
+        "db_client_connection_wait_time_seconds_count",
+        "weft_live_dropped_total",
+    },
     "agent-runner": {
         MADE,
+        "weft_runner_active_runs",
+        "weft_runner_slots",
+        "weft_lane_entries_count",
+        "weft_lane_commit_duration_seconds_count",
+        "weft_lane_waiting_bytes",
         "gen_ai_client_inference_duration_seconds_count",
         "gen_ai_client_inference_time_to_first_chunk_seconds_count",
         "gen_ai_client_inference_usage_input_tokens_total",
@@ -56,7 +72,7 @@ async def test_prometheus_finds_calls_runs_tokens_and_tool_use_at_each_service(
         found = scraped(watched, service)
         wanted = EVERYWHERE | OF_SERVICE[service]
         assert wanted <= found.keys(), (service, sorted(wanted - found.keys()))
-        assert all(found[name] > 0 for name in wanted if name.endswith(("_count", "_total"))), found
+        assert all(found[name] > 0 for name in wanted if name.endswith("_seconds_count")), found
     tool_lines = [line for line in lines_of(watched, "tools") if line.startswith("weft_tool_duration_seconds_count")]
     labels = 'gen_ai_tool_name="create_task"', 'weft_tool_outcome="SUCCEEDED"', 'weft_tenant_id="ten_'
     assert any(all(label in line for label in labels) for line in tool_lines), tool_lines

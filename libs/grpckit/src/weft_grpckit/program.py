@@ -8,6 +8,8 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, Final, NoReturn, TypeVar
 
 import uvloop
+from weft_telemetry import state
+from weft_telemetry.loop_lag import record_loop_lag
 from weft_telemetry.setup import set_up, shut_down
 from weft_telemetry.work import worked_for
 
@@ -129,7 +131,19 @@ def run_service(service: str, settings: ServerSettings, compose: Callable[[Progr
     except OSError as error:
         logger.critical("telemetry could not be started, is the port for Prometheus taken? %s", error)
         raise SystemExit(1) from None
-    run_program(compose, grace_seconds=settings.stop_grace_seconds)
+    run_program(_watched(compose), grace_seconds=settings.stop_grace_seconds)
+
+
+def _watched(compose: Callable[[Program], Awaitable[object]]) -> Callable[[Program], Awaitable[object]]:
+    """Return `compose` with what watches the event loop, where metrics are on."""
+    if state.installed().meter is None:
+        return compose
+
+    async def watched(program: Program) -> None:
+        await compose(program)
+        program.spawn("loop lag", record_loop_lag())
+
+    return watched
 
 
 def run_program(compose: Callable[[Program], Awaitable[object]], *, grace_seconds: float = 10.0) -> NoReturn:

@@ -210,6 +210,82 @@ TOOL_USE: Final = Metric(
     _RUN_SECONDS,
     (TENANT,),
 )
+RUN_DURATION: Final = Metric(
+    "weft.run.duration",
+    Kind.HISTOGRAM,
+    "s",
+    "Runs from their acceptance to their end, by the state they ended in. Whoever ended a run counts it, once.",
+    (RUN_STATE,),
+    _RUN_SECONDS,
+)
+RUN_QUEUE_TIME: Final = Metric(
+    "weft.run.queue_time",
+    Kind.HISTOGRAM,
+    "s",
+    "Runs from their acceptance to their first start, the time behind other runs of the thread included.",
+    (),
+    _RUN_SECONDS,
+)
+CLAIM_LATENCY: Final = Metric(
+    "weft.queue.claim_latency",
+    Kind.HISTOGRAM,
+    "s",
+    "For how long a run could have been claimed when a runner took it up.",
+    (),
+    _RUN_SECONDS,
+)
+QUEUE_READY: Final = Metric(
+    "weft.queue.ready_runs",
+    Kind.GAUGE,
+    "{run}",
+    "Runs that wait for a runner, up to 10,000. Every threads replica tells of all: take the maximum.",
+)
+QUEUE_OLDEST: Final = Metric(
+    "weft.queue.oldest_age", Kind.GAUGE, "s", "For how long the oldest of them waits. Take the maximum."
+)
+POOL_CONNECTIONS: Final = Metric(
+    "db.client.connection.count",
+    Kind.GAUGE,
+    "{connection}",
+    "Connections of threads to PostgreSQL, `used` and `idle`, of the pools `app` and `queue`.",
+    (POOL, POOL_STATE),
+)
+POOL_SIZE: Final = Metric("db.client.connection.max", Kind.GAUGE, "{connection}", "How many a pool may have.", (POOL,))
+POOL_WAIT: Final = Metric(
+    "db.client.connection.wait_time",
+    Kind.HISTOGRAM,
+    "s",
+    "How long work waited for a connection, the opening of a new one included.",
+    (POOL,),
+    _SHORT_SECONDS,
+)
+LIVE_DROPPED: Final = Metric(
+    "weft.live.dropped",
+    Kind.COUNTER,
+    "{message}",
+    "Live events and signals of threads that Redis did not take; their listeners have a slower way.",
+)
+ACTIVE_RUNS: Final = Metric("weft.runner.active_runs", Kind.GAUGE, "{run}", "Runs in the hands of this runner.")
+RUN_SLOTS: Final = Metric("weft.runner.slots", Kind.GAUGE, "{run}", "How many it takes at once: `WEFT_MAX_RUNS`.")
+LANE_ENTRIES: Final = Metric(
+    "weft.lane.entries",
+    Kind.HISTOGRAM,
+    "{entry}",
+    "Entries that went with one Commit: how many runs share a round trip.",
+    (),
+    _COUNTS,
+)
+LANE_SECONDS: Final = Metric(
+    "weft.lane.commit.duration",
+    Kind.HISTOGRAM,
+    "s",
+    "One Commit of the runner's write lane, by `ok` or the error.",
+    (CAUSE,),
+    _SHORT_SECONDS,
+)
+LANE_WAITING: Final = Metric(
+    "weft.lane.waiting_bytes", Kind.GAUGE, "By", "What waits for the next Commits of the write lane."
+)
 
 METRICS: Final[list[Metric]] = [
     value for name, value in sorted(globals().items()) if isinstance(value, Metric) and name.isupper()

@@ -194,6 +194,11 @@ class WriteLane:
             self._idle.clear()
             self._wake.set()
 
+    @property
+    def waiting_bytes(self) -> int:
+        """How much waits to be taken, about. May be asked from another thread."""
+        return sum(line.outbox.waiting_size for line in {*list(self._due), *list(self._soon)})
+
     async def idle(self) -> None:
         """Wait until nothing is under way or due. Deltas that wait for their stroke may be left."""
         await self._idle.wait()

@@ -27,6 +27,7 @@ from weft_agent_runner.roster import Roster
 from weft_agent_runner.servicer import AgentRunnerServicer
 from weft_agent_runner.settings import RunnerSettings
 from weft_agent_runner.signals import SignalFollower
+from weft_agent_runner.telemetry.lane import observe_runner, observed_committer
 from weft_agent_runner.telemetry.model import observed_model
 from weft_agent_runner.telemetry.tools import observed_tools
 from weft_agent_runner.tenure import Tenure
@@ -41,11 +42,12 @@ def composed(settings: RunnerSettings) -> Callable[[Program], Awaitable[None]]:
     async def compose(program: Program) -> None:
         queue, workshop, tenure = await _open(settings, program)
         lane = WriteLane(
-            _committer(queue, tenure),
+            observed_committer(_committer(queue, tenure)),
             limits=OutboxLimits(full_size=settings.max_buffered_bytes),
             is_queue_well=lambda: tenure.trusted_for > 0,
         )
         roster = Roster(workshop, lane, settings.max_runs)
+        observe_runner(roster, lane)
         program.close_later(roster.cancel_all)
         bell = Doorbell(settings.redis_url)
         program.close_later(bell.close)

@@ -27,6 +27,8 @@ from weft_grpckit.program import Program, run_service
 from weft_grpckit.server import WeftServer, inner_guards
 from weft_grpckit.settings import load_settings
 from weft_grpckit.tokens import TokenSigner, TokenVerifier
+from weft_telemetry import names, state
+from weft_telemetry.metrics import observe_number
 from weft_wire.live import LiveEvents
 from weft_wire.outlet import RedisOutlet
 
@@ -55,6 +57,7 @@ from weft_threads.runs.queue_servicer import RunQueueServicer
 from weft_threads.runs.reaper import Reaper
 from weft_threads.runs.run_reader import RunReader
 from weft_threads.runs.run_servicer import AdmissionServicer, RunServicer
+from weft_threads.runs.telemetry import QueueGauge
 from weft_threads.settings import Settings
 from weft_threads.store.database import Database
 from weft_threads.tasks.servicer import TaskServicer
@@ -112,6 +115,9 @@ async def compose(settings: Settings, program: Program) -> None:
         stopping=program.stopping,
     )
     program.spawn("redis outlet", outlet.run())
+    if state.installed().meter is not None:
+        observe_number(names.LIVE_DROPPED, lambda: outlet.dropped)
+        program.spawn("queue gauge", QueueGauge(wiring.database).run())
     program.spawn("live events", wires[0].run())
     program.spawn("reaper", Reaper(wiring.database, wiring.announcer, settings.runner_lease).run())
     server = WeftServer(

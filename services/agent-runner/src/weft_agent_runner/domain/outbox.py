@@ -62,6 +62,10 @@ class Outbox:
         return self._size >= self._limits.full_size
 
     @property
+    def waiting_size(self) -> int:
+        return self._size
+
+    @property
     def urgency(self) -> Urgency:
         """How soon something must be written; NONE while an entry is under way."""
         if self._under_way is not None:

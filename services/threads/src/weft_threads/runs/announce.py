@@ -7,6 +7,7 @@ from uuid import UUID
 from weft_core.ids import format_id
 
 from weft_threads.events.frames import TERMINAL_TYPES, LoggedEvent, live_batches
+from weft_threads.runs.telemetry import RunMetrics
 
 # With these events of a run its thread's log has grown too.
 MARKING_TYPES = TERMINAL_TYPES | {"run.started"}
@@ -35,8 +36,11 @@ class Announcer:
 
     def __init__(self, bell: Bell, live: LiveWire, stops: StopWire) -> None:
         self._bell, self._live, self._stops = bell, live, stops
+        self._metrics = RunMetrics()
 
     def events(self, events: Sequence[LoggedEvent]) -> None:
+        if self._metrics.is_on:
+            self._metrics.seen(events)
         for run_id, frame in live_batches(events):
             self._live.publish(run_id, frame)
         for thread_id in {event.thread_id for event in events if event.type in MARKING_TYPES}:

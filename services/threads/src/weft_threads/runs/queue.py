@@ -9,6 +9,8 @@ from uuid import UUID
 
 import asyncpg
 from weft_core.errors import FailedPreconditionError, WeftError
+from weft_telemetry import names
+from weft_telemetry.metrics import recorder
 
 from weft_threads.events.frames import logged_events
 from weft_threads.runs.announce import Announcer
@@ -47,6 +49,7 @@ class Owned:
 class RunQueue:
     def __init__(self, database: Database, announcer: Announcer, new_id: Callable[[], UUID], lease: timedelta) -> None:
         self._database, self._announcer, self._new_id, self.lease = database, announcer, new_id, lease
+        self._record_latency = recorder(names.CLAIM_LATENCY)
 
     async def register(self, host: str) -> UUID:
         """Make a runner with a fresh id: an old incarnation is never revived by a new process."""
@@ -98,6 +101,8 @@ class RunQueue:
     def _claimed(self, row: asyncpg.Record, message_id: UUID) -> Claimed:
         events = logged_events(row["events"])
         self._announcer.events(events)
+        if row["waited"] is not None:
+            self._record_latency(row["waited"].total_seconds())
         run = row["run"]
         return Claimed(
             run=run,

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.util import greenlet_spawn
 
 from weft_threads.store.errors import UNAVAILABLE, is_transient, translate
+from weft_threads.store.pool_telemetry import observe_pools, pool_class
 
 TRANSIENT_TRIES = 5
 
@@ -57,12 +58,13 @@ class Database:
         cls, stack: AsyncExitStack, app_url: str, queue_url: str, app_connections: int, queue_connections: int
     ) -> Self:
         """Open both pools lazily: no connection is made before the first work."""
-        app = engine(app_url, app_connections)
+        app = engine(app_url, app_connections, "app")
         # All that the queue's role asks goes by keys and partial indexes: one plan serves every argument, and making a
         # plan costs more than running it.
-        queue = engine(queue_url, queue_connections, plan_cache_mode="force_generic_plan")
+        queue = engine(queue_url, queue_connections, "queue", plan_cache_mode="force_generic_plan")
         stack.push_async_callback(app.dispose)
         stack.push_async_callback(queue.dispose)
+        observe_pools({"app": app, "queue": queue})
         return cls(app, queue)
 
     async def transact(self, tenant_id: UUID, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
@@ -97,10 +99,11 @@ class Database:
 SET_TENANT = sa.text("SELECT set_config('weft.tenant', :tenant, true)")
 
 
-def engine(url: str, connections: int, **server_settings: str) -> AsyncEngine:
+def engine(url: str, connections: int, name: str = "", **server_settings: str) -> AsyncEngine:
     """Return a pool of at most `connections`; who waits longer than 2 s for one is told that the database is away."""
     return create_async_engine(
         sa.make_url(url).set(drivername="postgresql+asyncpg"),
+        poolclass=pool_class(name),
         pool_size=connections,
         max_overflow=0,
         pool_timeout=2,

@@ -363,6 +363,15 @@ BEGIN
   RETURN least(v_count + v_dead, p_limit);
 END $$;
 
+-- How many runs wait for a runner, as far as p_limit, and for how long the oldest does.
+CREATE FUNCTION queue_standing(p_limit int, OUT ready bigint, OUT oldest interval)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE v_now timestamptz := weft_now();
+BEGIN
+  SELECT count(*) INTO ready FROM (SELECT FROM runs WHERE ready_time <= v_now LIMIT p_limit) x;
+  SELECT coalesce(v_now - min(ready_time), '0') INTO oldest FROM runs WHERE ready_time <= v_now;
+END $$;
+
 -- Wake a waiting run. The caller (the reaper) works for one tenant.
 CREATE FUNCTION wake_run(p_tenant uuid, p_thread uuid, p_run uuid) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE v_now timestamptz;

@@ -70,7 +70,7 @@ BEGIN
   END LOOP;
   FOREACH f IN ARRAY ARRAY['register_runner(uuid, text, interval)', 'heartbeat(uuid, interval)', 'owned_runs(uuid)',
       'claim_run(uuid, uuid)', 'release_run(uuid, uuid, uuid, bigint)', 'stamp_reaper(interval)',
-      'due_runs(interval, int)', 'claimable_runs(int)', 'run_heads(uuid[], uuid[])',
+      'due_runs(interval, int)', 'claimable_runs(int)', 'queue_standing(int)', 'run_heads(uuid[], uuid[])',
       'thread_heads(uuid[], uuid[])', 'purge(int)',
       'commit_entry(uuid, uuid, bigint, bigint, text[], bytea[], step_end, new_message[], int, int, uuid, transition)'] LOOP
     EXECUTE 'ALTER FUNCTION ' || f || ' OWNER TO weft_definer';
