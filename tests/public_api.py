@@ -20,13 +20,14 @@ from weft.tasks.v1 import task_service_pb2_grpc
 from weft.tenants.v1 import tenant_service_pb2, tenant_service_pb2_grpc
 from weft.threads.v1 import message_pb2, thread_service_pb2, thread_service_pb2_grpc
 from weft.tools.v1 import tool_service_pb2_grpc
+from weft.usage.v1 import usage_service_pb2_grpc
 
 TERMINAL = ("run_succeeded", "run_failed", "run_cancelled", "run_timed_out", "run_superseded")
 ALL_SCOPES = [
     f"{noun}.{right}"
     for noun in ("agents", "projects", "documents", "tasks", "threads", "runs")
     for right in ("read", "write")
-] + ["tools.read", "tools.execute"]
+] + ["tools.read", "tools.execute", "usage.read"]
 
 
 def type_of(event: event_pb2.RunEvent) -> str:
@@ -74,6 +75,10 @@ class Api:
     @property
     def gateway(self) -> Any:
         return gateway_grpc.AgentGatewayStub(self.channel)
+
+    @property
+    def usage(self) -> Any:
+        return usage_service_pb2_grpc.UsageServiceStub(self.channel)
 
     @property
     def runs(self) -> Any:

@@ -25,6 +25,7 @@ from weft.tenants.v1 import (
 )
 from weft.threads.v1 import attachment_service_pb2_grpc, thread_service_pb2_grpc
 from weft.tools.v1 import tool_journal_service_pb2_grpc
+from weft.usage.v1 import usage_service_pb2_grpc
 from weft_core.ids import format_id, parse_id
 from weft_grpckit.channels import open_channel
 from weft_grpckit.status import reason_of
@@ -34,7 +35,7 @@ SCOPES = [
     f"{noun}.{verb}"
     for noun in ("agents", "projects", "documents", "tasks", "threads", "runs")
     for verb in ("read", "write")
-] + ["tools.read", "tools.execute"]
+] + ["tools.read", "tools.execute", "usage.read"]
 
 
 class Client:
@@ -86,6 +87,10 @@ class Client:
     @cached_property
     def attachments(self) -> "attachment_service_pb2_grpc.AttachmentServiceAsyncStub":
         return attachment_service_pb2_grpc.AttachmentServiceStub(self.channel)
+
+    @cached_property
+    def usage(self) -> "usage_service_pb2_grpc.UsageServiceAsyncStub":
+        return usage_service_pb2_grpc.UsageServiceStub(self.channel)
 
     @cached_property
     def journal(self) -> "tool_journal_service_pb2_grpc.ToolJournalServiceAsyncStub":

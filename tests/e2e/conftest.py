@@ -1,5 +1,6 @@
 """One Weft for all stories: every service as a process, the scripted model, a tool that reports progress."""
 
+import json
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -9,6 +10,9 @@ from oracle import assert_clean
 from public_api import Api, new_tenant
 from runs_world import superuser_url
 from weft_cli.stack import Stack
+
+# The only model that costs something here: 2 and 6 US dollars for a million tokens.
+PRICED_MODEL = "scripted:tag=priced"
 
 
 @pytest.fixture(scope="session")
@@ -29,6 +33,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, site: LoopbackSite) -> Itera
             "WEFT_EGRESS_ALLOW": "127.0.0.2",
         },
         "*": {"WEFT_STRICT_REASONS": "1"},
+        "agent-runner": {"WEFT_MODEL_PRICES": json.dumps({PRICED_MODEL: {"input": 2, "output": 6}})},
     }
     with Stack(env=env) as running:
         yield running

@@ -194,8 +194,8 @@ def test_message_is_discarded_only_when_some_of_it_was_shown(is_shown: bool) -> 
 
 
 def test_usage_is_summed_over_calls() -> None:
-    usage = Usage().with_begun_call().with_ended_call(ModelUsage(5, 2, 1)).with_begun_call().with_ended_call(None)
-    assert usage == Usage(5, 2, 1, model_calls=2, unmetered_model_calls=1)
+    usage = Usage().with_begun_call().with_ended_call(ModelUsage(5, 2, 1), 3).with_begun_call().with_ended_call(None)
+    assert usage == Usage(5, 2, 1, model_calls=2, unmetered_model_calls=1, cost_micros=3)
 
 
 def test_pieces_are_whole_code_points_at_their_offsets() -> None:

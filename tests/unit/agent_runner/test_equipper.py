@@ -43,7 +43,7 @@ class OneTool:
 
 async def test_tool_that_does_not_exist_is_left_out_and_told_once(caplog: pytest.LogCaptureFixture) -> None:
     tools = OneTool()
-    equipper = CachingEquipper(OneAgent(), tools, "a-model")
+    equipper = CachingEquipper(OneAgent(), tools, "a-model", {})
     for _ in range(3):
         equipment = await equipper.equip(A_RUN)
     await equipper.close()

@@ -6,6 +6,7 @@ from weft_agent_runner.cache import SingleFlightCache
 from weft_agent_runner.domain.agent import AgentVersion, Equipment
 from weft_agent_runner.domain.model import ToolSpec
 from weft_agent_runner.domain.ports import Agents, Tools
+from weft_agent_runner.domain.prices import Prices
 from weft_agent_runner.domain.run import ClaimedRun
 from weft_agent_runner.workshop import patiently
 
@@ -17,8 +18,8 @@ _TOOLS_MAX_AGE_SECONDS = 60.0
 
 
 class CachingEquipper:
-    def __init__(self, agents: Agents, tools: Tools, default_model: str) -> None:
-        self._agents, self._tools, self._default_model = agents, tools, default_model
+    def __init__(self, agents: Agents, tools: Tools, default_model: str, prices: Prices) -> None:
+        self._agents, self._tools, self._default_model, self._prices = agents, tools, default_model, prices
         # Versions never change, so they are kept for ever; a version's id names its tenant's row and no other.
         self._versions = SingleFlightCache[str, AgentVersion](_VERSIONS)
         self._specs = SingleFlightCache[str, tuple[ToolSpec, ...]](_VERSIONS, _TOOLS_MAX_AGE_SECONDS)
@@ -34,7 +35,8 @@ class CachingEquipper:
             specs = await patiently(
                 lambda: self._specs.get(key, lambda: self._load_specs(run, agent)), run.remaining_seconds
             )
-        return Equipment(agent, agent.model or self._default_model, specs)
+        model = agent.model or self._default_model
+        return Equipment(agent, model, specs, self._prices.get(model))
 
     async def _load_specs(self, run: ClaimedRun, agent: AgentVersion) -> tuple[ToolSpec, ...]:
         specs = await self._tools.list_specs(run, agent.tools)

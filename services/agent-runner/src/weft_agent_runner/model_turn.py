@@ -41,7 +41,7 @@ class ModelTurn:
                 begin = retry(step)
             else:
                 text = book.answer.text if book.answer is not None else ""
-                self._line.emit(book.end_call(completion.usage))
+                self._line.emit(book.end_call(completion.usage, self._equipment.cost_micros(completion.usage)))
                 await self._line.commit(after_completion(self._equipment, step, text, completion))
                 return
 

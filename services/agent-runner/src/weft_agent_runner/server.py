@@ -79,7 +79,7 @@ async def _open(settings: RunnerSettings, program: Program) -> tuple[GrpcRunQueu
         )
     )
     queue, tools, tenure = GrpcRunQueue(threads), observed_tools(GrpcTools(tools_channel)), Tenure()
-    equipper = CachingEquipper(GrpcAgents(threads), tools, settings.model)
+    equipper = CachingEquipper(GrpcAgents(threads), tools, settings.model, settings.prices)
     program.close_later(equipper.close)
     limits = RunLimits(settings.max_context_bytes, settings.tools_patience_seconds)
     workshop = Workshop(

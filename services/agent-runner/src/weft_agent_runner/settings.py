@@ -6,12 +6,20 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, SecretStr
 from weft_grpckit.settings import Addresses, ListenAddress, RedisUrl, ServerSettings
 
+from weft_agent_runner.domain.prices import Prices
+from weft_agent_runner.price_table import prices_from
+
 
 def _api_key(value: SecretStr) -> SecretStr:
     if not re.fullmatch("[!-~]*", value.get_secret_value()):
         raise ValueError(
             "must be ASCII without spaces, to fit into an HTTP header: is it the whole key, and only the key?"
         )
+    return value
+
+
+def _prices(value: str) -> str:
+    prices_from(value)
     return value
 
 
@@ -27,6 +35,9 @@ class RunnerSettings(ServerSettings):
     )
     # The model of agents that name none.
     model: str = Field("gpt-5-mini", min_length=1, max_length=500)
+    # What models cost, in US dollars for a million tokens: JSON as {"gpt-5-mini": {"input": 0.25, "cached_input":
+    # 0.025, "output": 2}}, or the path of a file with it. Calls of other models are counted without a cost.
+    model_prices: Annotated[str, AfterValidator(_prices)] = ""
     # Run slots. About what one core streams at 100 tokens a second each.
     max_runs: int = Field(50, ge=1, le=1000)
     # Bytes of one run that may wait to be written before its model's stream is held up.
@@ -46,3 +57,7 @@ class RunnerSettings(ServerSettings):
     attachment_memory_bytes: int = Field(512 * 1024 * 1024, ge=128 * 1024 * 1024, le=16 * 1024**3)
     # Bytes of text that are kept of one attachment: all of them go into the model's context.
     attachment_text_bytes: int = Field(256 * 1024, ge=1024, le=512 * 1024)
+
+    @property
+    def prices(self) -> Prices:
+        return prices_from(self.model_prices)

@@ -14,6 +14,7 @@ from weft.tasks.v1 import task_service_pb2
 from weft.tenants.v1 import tenant_service_pb2
 from weft.threads.v1 import thread_service_pb2
 from weft.tools.v1 import tool_service_pb2
+from weft.usage.v1 import usage_service_pb2
 from weft_grpckit.contract import contract_of
 
 from weft_gateway.forwarding import Route, routes_to
@@ -27,6 +28,7 @@ OF_THREADS: Final[Sequence[ServiceDescriptor]] = (
     thread_service_pb2.DESCRIPTOR.services_by_name["ThreadService"],
     run_service_pb2.DESCRIPTOR.services_by_name["RunService"],
     tenant_service_pb2.DESCRIPTOR.services_by_name["TenantService"],
+    usage_service_pb2.DESCRIPTOR.services_by_name["UsageService"],
 )
 OF_TOOLS: Final[Sequence[ServiceDescriptor]] = (tool_service_pb2.DESCRIPTOR.services_by_name["ToolService"],)
 SERVICES: Final = (GATEWAY, *OF_THREADS, *OF_TOOLS)

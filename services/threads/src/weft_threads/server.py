@@ -22,6 +22,7 @@ from weft.tasks.v1 import task_service_pb2_grpc
 from weft.tenants.v1 import credential_service_pb2_grpc, tenant_service_pb2_grpc
 from weft.threads.v1 import attachment_service_pb2_grpc, thread_service_pb2_grpc
 from weft.tools.v1 import tool_journal_service_pb2_grpc
+from weft.usage.v1 import usage_service_pb2_grpc
 from weft_core.page_tokens import PageTokens
 from weft_grpckit.program import Program, run_service
 from weft_grpckit.server import WeftServer, inner_guards
@@ -68,6 +69,8 @@ from weft_threads.threads.servicer import ThreadServicer
 from weft_threads.threads.threads import Threads
 from weft_threads.tools.journal import ToolJournal
 from weft_threads.tools.servicer import ToolJournalServicer
+from weft_threads.usage.servicer import UsageServicer
+from weft_threads.usage.usage import UsageReports
 
 # What a run may do through its token: load its agent, read its context, and what the tools do for it.
 RUN_SCOPES = (
@@ -146,6 +149,8 @@ def register_nouns(server: WeftServer, wiring: Wiring) -> None:
     tenants = Tenants(database, new_id, chat)
     server.register(tenant_service_pb2_grpc.add_TenantServiceServicer_to_server, TenantServicer(tenants, pager))
     server.register(credential_service_pb2_grpc.add_CredentialServiceServicer_to_server, CredentialServicer(tenants))
+    usage = UsageServicer(UsageReports(database), pager)
+    server.register(usage_service_pb2_grpc.add_UsageServiceServicer_to_server, usage)
     journal = ToolJournalServicer(ToolJournal(database, new_id))
     server.register(tool_journal_service_pb2_grpc.add_ToolJournalServiceServicer_to_server, journal)
 

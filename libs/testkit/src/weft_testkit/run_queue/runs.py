@@ -148,6 +148,8 @@ def _finish_step(run: FakeRun, finish: pb.FinishStep) -> None:
     else:
         run.usage.input_tokens += step.usage.input_tokens
         run.usage.output_tokens += step.usage.output_tokens
+        run.usage.cost_micros += finish.cost_micros
+        run.usage.unpriced_model_calls += not finish.HasField("cost_micros")
     if finish.discard_message:
         discarded = event_pb2.MessageDiscarded(message_id=step.message_id)
         run.write(event_pb2.RunEvent(message_discarded=discarded))

@@ -71,6 +71,8 @@ def _usage(usage: run_pb2.Usage) -> Usage:
         usage.cached_input_tokens,
         usage.model_calls,
         usage.unmetered_model_calls,
+        usage.cost_micros,
+        usage.unpriced_model_calls,
     )
 
 

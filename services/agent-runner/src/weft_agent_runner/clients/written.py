@@ -73,6 +73,8 @@ def _finish_step(finish: FinishStep) -> queue_pb2.FinishStep:
         usage=usage,
         error=finish.error,
         discard_message=finish.is_message_discarded,
+        model=finish.model,
+        cost_micros=finish.cost_micros,
     )
 
 
@@ -206,6 +208,8 @@ def _usage(usage: Usage) -> run_pb2.Usage:
         cached_input_tokens=usage.cached_input_tokens,
         model_calls=usage.model_calls,
         unmetered_model_calls=usage.unmetered_model_calls,
+        cost_micros=usage.cost_micros,
+        unpriced_model_calls=usage.unpriced_model_calls,
     )
 
 

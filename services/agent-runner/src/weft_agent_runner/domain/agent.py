@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 from weft_core.text import byte_length
 
-from weft_agent_runner.domain.model import ModelMessage, ModelRequest, Role, ToolSpec
+from weft_agent_runner.domain.model import ModelMessage, ModelRequest, ModelUsage, Role, ToolSpec
+from weft_agent_runner.domain.prices import ModelPrice
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,11 @@ class Equipment:
     agent: AgentVersion
     model: str
     tools: tuple[ToolSpec, ...] = ()
+    price: ModelPrice | None = None
+
+    def cost_micros(self, usage: ModelUsage | None) -> int | None:
+        """Return what a call cost; None when nobody knows."""
+        return None if usage is None or self.price is None else self.price.cost_micros(usage)
 
     def is_last_call(self, step: int) -> bool:
         """True for the model call that is offered no tools, so that the run comes to an end."""

@@ -7,7 +7,7 @@ from weft_agent_runner.domain.events import Event, MessageDelta, MessageStarted
 
 class Answer:
     def __init__(self, message_id: str, model: str) -> None:
-        self._message_id, self._model = message_id, model
+        self._message_id, self.model = message_id, model
         self._pieces: list[str] = []
         self._length = 0
 
@@ -28,4 +28,4 @@ class Answer:
         is_first = not self._pieces
         self._pieces.append(piece)
         self._length += len(piece)
-        return (MessageStarted(self._message_id, self._model), delta) if is_first else (delta,)
+        return (MessageStarted(self._message_id, self.model), delta) if is_first else (delta,)

@@ -26,9 +26,14 @@ class Book:
         self.answer = Answer(step.message_id, model)
         return self.answer
 
-    def end_call(self, used: ModelUsage | None) -> UsageUpdated:
-        self.usage = self.usage.with_ended_call(used)
+    def end_call(self, used: ModelUsage | None, cost_micros: int | None = None) -> UsageUpdated:
+        self.usage = self.usage.with_ended_call(used, cost_micros)
         return UsageUpdated(self.usage)
+
+    @property
+    def asked_model(self) -> str:
+        """The model of the open attempt; empty when it was not asked yet."""
+        return self.answer.model if self.answer is not None else ""
 
     def written_prefix(self) -> tuple[ToolOutcome, ...]:
         """Return the outcomes that can be written now: results are written in the order of their calls."""

@@ -31,8 +31,16 @@ def after_completion(equipment: Equipment, step: BegunStep, text: str, completio
     is_last = equipment.is_last_call(step.step)
     calls = () if is_last else tuple(storable_call(call) for call in completion.tool_calls)
     message = AnswerMessage(step.message_id, step.step, text, calls)
+    finish = FinishStep(
+        step.step,
+        step.attempt,
+        is_succeeded=True,
+        usage=completion.usage,
+        model=equipment.model,
+        cost_micros=equipment.cost_micros(completion.usage),
+    )
     return Act(
-        finish_step=FinishStep(step.step, step.attempt, is_succeeded=True, usage=completion.usage),
+        finish_step=finish,
         messages=(message,),
         transition=None if calls else Succeed(_finish(equipment, is_last, completion.finish_reason)),
     )
@@ -66,7 +74,12 @@ def cut_attempt(book: Book, step: BegunStep, error: str, transition: Transition 
     is_shown = book.answer is not None and book.answer.is_shown
     return Act(
         finish_step=FinishStep(
-            step.step, step.attempt, is_succeeded=False, error=error[:500], is_message_discarded=is_shown
+            step.step,
+            step.attempt,
+            is_succeeded=False,
+            error=error[:500],
+            is_message_discarded=is_shown,
+            model=book.asked_model,
         ),
         transition=transition,
     )
@@ -99,7 +112,9 @@ def closing(book: Book, transition: Transition, error: str, now: float) -> Act:
     result, so that a later model call is told about it. Only when `before_closing` has nothing to write."""
     finish, messages = None, list[AnswerMessage | ToolMessage]()
     if book.step is not None:
-        finish = FinishStep(book.step.step, book.step.attempt, is_succeeded=False, error=error[:500])
+        finish = FinishStep(
+            book.step.step, book.step.attempt, is_succeeded=False, error=error[:500], model=book.asked_model
+        )
         if book.answer is not None and book.answer.is_shown:
             messages.append(AnswerMessage(book.step.message_id, book.step.step, book.answer.text, is_incomplete=True))
     messages.extend(ToolMessage(book.outcomes[place.index]) for place in book.calls)

@@ -39,6 +39,8 @@ class FinishStep:
     usage: ModelUsage | None = None
     error: str = ""
     is_message_discarded: bool = False
+    model: str = ""
+    cost_micros: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

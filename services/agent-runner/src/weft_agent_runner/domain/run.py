@@ -50,11 +50,13 @@ class Usage:
     cached_input_tokens: int = 0
     model_calls: int = 0
     unmetered_model_calls: int = 0
+    cost_micros: int = 0
+    unpriced_model_calls: int = 0
 
     def with_begun_call(self) -> "Usage":
         return replace(self, model_calls=self.model_calls + 1)
 
-    def with_ended_call(self, used: ModelUsage | None) -> "Usage":
+    def with_ended_call(self, used: ModelUsage | None, cost_micros: int | None = None) -> "Usage":
         if used is None:
             return replace(self, unmetered_model_calls=self.unmetered_model_calls + 1)
         return replace(
@@ -62,6 +64,8 @@ class Usage:
             input_tokens=self.input_tokens + used.input_tokens,
             output_tokens=self.output_tokens + used.output_tokens,
             cached_input_tokens=self.cached_input_tokens + used.cached_input_tokens,
+            cost_micros=self.cost_micros + (cost_micros or 0),
+            unpriced_model_calls=self.unpriced_model_calls + (cost_micros is None),
         )
 
 

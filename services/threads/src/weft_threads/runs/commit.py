@@ -19,7 +19,7 @@ COMMIT_ENTRY = "SELECT * FROM commit_entry($1, $2, $3, $4, $5, $6, $7, $8, $9, $
 # What a wrong entry raises: it will be wrong again. WF002 is raised by the schema's functions themselves.
 DATA_ERRORS = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError)
 
-StepEnd: TypeAlias = tuple[int, int, bool, int | None, int | None, int | None, str, bool]
+StepEnd: TypeAlias = tuple[int, int, bool, int | None, int | None, int | None, str, bool, str, int | None]
 NewMessage: TypeAlias = tuple[UUID, int, str, bytes, bool, str | None, bytes | None]
 Transition: TypeAlias = tuple[str, bytes, str | None, bytes | None, str | None, timedelta | None, timedelta | None]
 

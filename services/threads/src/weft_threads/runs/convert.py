@@ -103,6 +103,8 @@ def usage_to_proto(row: Any) -> run_pb2.Usage:
         cached_input_tokens=row["cached_input_tokens"],
         model_calls=row["model_calls"],
         unmetered_model_calls=row["unmetered_model_calls"],
+        cost_micros=row["cost_micros"],
+        unpriced_model_calls=row["unpriced_model_calls"],
     )
 
 

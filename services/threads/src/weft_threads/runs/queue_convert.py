@@ -112,6 +112,8 @@ def _step_end(end: pb.FinishStep) -> StepEnd:
         usage.cached_input_tokens if usage else None,
         end.error,
         end.discard_message,
+        end.model,
+        end.cost_micros if usage and end.HasField("cost_micros") else None,
     )
 
 

@@ -199,6 +199,8 @@ runs = _table(
     _int("cached_input_tokens"),
     _int("model_calls"),
     _int("unmetered_model_calls"),
+    _int("unpriced_model_calls"),
+    _int("cost_micros"),
     _time("create_time"),
     _time("start_time"),
     _time("end_time"),
@@ -208,6 +210,20 @@ runs = _table(
 )
 
 run_inputs = _table("run_inputs", _id("run_id"), _id("message_id"))
+
+run_steps = _table(
+    "run_steps",
+    _id("run_id"),
+    _int("step"),
+    _int("attempt"),
+    _text("state"),
+    _int("input_tokens"),
+    _int("output_tokens"),
+    _int("cached_input_tokens"),
+    _text("model"),
+    _int("cost_micros"),
+    _time("start_time"),
+)
 
 tool_executions = _table(
     "tool_executions",

@@ -25,27 +25,27 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16weft/runs/v1/run.proto\x12\x0cweft.runs.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"`\n\x07\x46\x61ilure\x12+\n\x06reason\x18\x01 \x01(\x0e\x32\x1b.weft.runs.v1.FailureReason\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x17\n\x0fprovider_status\x18\x03 \x01(\x05\"\x85\x01\n\x05Usage\x12\x14\n\x0cinput_tokens\x18\x01 \x01(\x03\x12\x15\n\routput_tokens\x18\x02 \x01(\x03\x12\x1b\n\x13\x63\x61\x63hed_input_tokens\x18\x03 \x01(\x03\x12\x13\n\x0bmodel_calls\x18\x04 \x01(\x05\x12\x1d\n\x15unmetered_model_calls\x18\x05 \x01(\x05\"\xbb\x05\n\x03Run\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x11\n\tthread_id\x18\x02 \x01(\t\x12\x12\n\nproject_id\x18\x03 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x04 \x01(\t\x12\x18\n\x10\x61gent_version_id\x18\x05 \x01(\t\x12%\n\x05state\x18\x06 \x01(\x0e\x32\x16.weft.runs.v1.RunState\x12\x33\n\x0ewaiting_reason\x18\x07 \x01(\x0e\x32\x1b.weft.runs.v1.WaitingReason\x12\x0c\n\x04turn\x18\x08 \x01(\x03\x12\x0f\n\x07\x61ttempt\x18\t \x01(\x05\x12\x10\n\x08last_seq\x18\n \x01(\x03\x12$\n\x06\x66inish\x18\x0b \x01(\x0e\x32\x14.weft.runs.v1.Finish\x12&\n\x07\x66\x61ilure\x18\x0c \x01(\x0b\x32\x15.weft.runs.v1.Failure\x12\x18\n\x10successor_run_id\x18\r \x01(\t\x12\"\n\x05usage\x18\x0e \x01(\x0b\x32\x13.weft.runs.v1.Usage\x12\x19\n\x11input_message_ids\x18\x0f \x03(\t\x12\x12\n\nrequest_id\x18\x10 \x01(\t\x12\x12\n\ncreated_by\x18\x11 \x01(\t\x12/\n\x0b\x63reate_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x14 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x63\x61ncel_time\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x11model_closed_time\x18\x16 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\xe4\x01\n\x08RunState\x12\x19\n\x15RUN_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10RUN_STATE_QUEUED\x10\x01\x12\x15\n\x11RUN_STATE_RUNNING\x10\x02\x12\x15\n\x11RUN_STATE_WAITING\x10\x03\x12\x17\n\x13RUN_STATE_SUCCEEDED\x10\x04\x12\x14\n\x10RUN_STATE_FAILED\x10\x05\x12\x17\n\x13RUN_STATE_CANCELLED\x10\x06\x12\x17\n\x13RUN_STATE_TIMED_OUT\x10\x07\x12\x18\n\x14RUN_STATE_SUPERSEDED\x10\x08*Q\n\rWaitingReason\x12\x1e\n\x1aWAITING_REASON_UNSPECIFIED\x10\x00\x12 \n\x1cWAITING_REASON_PROVIDER_RATE\x10\x01*{\n\x06\x46inish\x12\x16\n\x12\x46INISH_UNSPECIFIED\x10\x00\x12\x0f\n\x0b\x46INISH_STOP\x10\x01\x12\x11\n\rFINISH_LENGTH\x10\x02\x12\x1a\n\x16\x46INISH_ITERATION_LIMIT\x10\x03\x12\x19\n\x15\x46INISH_CONTENT_FILTER\x10\x04*{\n\x0c\x42usyStrategy\x12\x1d\n\x19\x42USY_STRATEGY_UNSPECIFIED\x10\x00\x12\x19\n\x15\x42USY_STRATEGY_ENQUEUE\x10\x01\x12\x17\n\x13\x42USY_STRATEGY_MERGE\x10\x02\x12\x18\n\x14\x42USY_STRATEGY_REJECT\x10\x03*\x8a\x02\n\rFailureReason\x12\x1e\n\x1a\x46\x41ILURE_REASON_UNSPECIFIED\x10\x00\x12$\n FAILURE_REASON_MODEL_UNAVAILABLE\x10\x01\x12 \n\x1c\x46\x41ILURE_REASON_MODEL_REFUSED\x10\x02\x12%\n!FAILURE_REASON_MODEL_RATE_LIMITED\x10\x03\x12\'\n#FAILURE_REASON_MODEL_ANSWER_INVALID\x10\x04\x12$\n FAILURE_REASON_CONTEXT_TOO_LARGE\x10\x05\x12\x1b\n\x17\x46\x41ILURE_REASON_INTERNAL\x10\x06\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16weft/runs/v1/run.proto\x12\x0cweft.runs.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"`\n\x07\x46\x61ilure\x12+\n\x06reason\x18\x01 \x01(\x0e\x32\x1b.weft.runs.v1.FailureReason\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x17\n\x0fprovider_status\x18\x03 \x01(\x05\"\xb8\x01\n\x05Usage\x12\x14\n\x0cinput_tokens\x18\x01 \x01(\x03\x12\x15\n\routput_tokens\x18\x02 \x01(\x03\x12\x1b\n\x13\x63\x61\x63hed_input_tokens\x18\x03 \x01(\x03\x12\x13\n\x0bmodel_calls\x18\x04 \x01(\x05\x12\x1d\n\x15unmetered_model_calls\x18\x05 \x01(\x05\x12\x13\n\x0b\x63ost_micros\x18\x06 \x01(\x03\x12\x1c\n\x14unpriced_model_calls\x18\x07 \x01(\x05\"\xbb\x05\n\x03Run\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x11\n\tthread_id\x18\x02 \x01(\t\x12\x12\n\nproject_id\x18\x03 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x04 \x01(\t\x12\x18\n\x10\x61gent_version_id\x18\x05 \x01(\t\x12%\n\x05state\x18\x06 \x01(\x0e\x32\x16.weft.runs.v1.RunState\x12\x33\n\x0ewaiting_reason\x18\x07 \x01(\x0e\x32\x1b.weft.runs.v1.WaitingReason\x12\x0c\n\x04turn\x18\x08 \x01(\x03\x12\x0f\n\x07\x61ttempt\x18\t \x01(\x05\x12\x10\n\x08last_seq\x18\n \x01(\x03\x12$\n\x06\x66inish\x18\x0b \x01(\x0e\x32\x14.weft.runs.v1.Finish\x12&\n\x07\x66\x61ilure\x18\x0c \x01(\x0b\x32\x15.weft.runs.v1.Failure\x12\x18\n\x10successor_run_id\x18\r \x01(\t\x12\"\n\x05usage\x18\x0e \x01(\x0b\x32\x13.weft.runs.v1.Usage\x12\x19\n\x11input_message_ids\x18\x0f \x03(\t\x12\x12\n\nrequest_id\x18\x10 \x01(\t\x12\x12\n\ncreated_by\x18\x11 \x01(\t\x12/\n\x0b\x63reate_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x14 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x63\x61ncel_time\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x11model_closed_time\x18\x16 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\xe4\x01\n\x08RunState\x12\x19\n\x15RUN_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10RUN_STATE_QUEUED\x10\x01\x12\x15\n\x11RUN_STATE_RUNNING\x10\x02\x12\x15\n\x11RUN_STATE_WAITING\x10\x03\x12\x17\n\x13RUN_STATE_SUCCEEDED\x10\x04\x12\x14\n\x10RUN_STATE_FAILED\x10\x05\x12\x17\n\x13RUN_STATE_CANCELLED\x10\x06\x12\x17\n\x13RUN_STATE_TIMED_OUT\x10\x07\x12\x18\n\x14RUN_STATE_SUPERSEDED\x10\x08*Q\n\rWaitingReason\x12\x1e\n\x1aWAITING_REASON_UNSPECIFIED\x10\x00\x12 \n\x1cWAITING_REASON_PROVIDER_RATE\x10\x01*{\n\x06\x46inish\x12\x16\n\x12\x46INISH_UNSPECIFIED\x10\x00\x12\x0f\n\x0b\x46INISH_STOP\x10\x01\x12\x11\n\rFINISH_LENGTH\x10\x02\x12\x1a\n\x16\x46INISH_ITERATION_LIMIT\x10\x03\x12\x19\n\x15\x46INISH_CONTENT_FILTER\x10\x04*{\n\x0c\x42usyStrategy\x12\x1d\n\x19\x42USY_STRATEGY_UNSPECIFIED\x10\x00\x12\x19\n\x15\x42USY_STRATEGY_ENQUEUE\x10\x01\x12\x17\n\x13\x42USY_STRATEGY_MERGE\x10\x02\x12\x18\n\x14\x42USY_STRATEGY_REJECT\x10\x03*\x8a\x02\n\rFailureReason\x12\x1e\n\x1a\x46\x41ILURE_REASON_UNSPECIFIED\x10\x00\x12$\n FAILURE_REASON_MODEL_UNAVAILABLE\x10\x01\x12 \n\x1c\x46\x41ILURE_REASON_MODEL_REFUSED\x10\x02\x12%\n!FAILURE_REASON_MODEL_RATE_LIMITED\x10\x03\x12\'\n#FAILURE_REASON_MODEL_ANSWER_INVALID\x10\x04\x12$\n FAILURE_REASON_CONTEXT_TOO_LARGE\x10\x05\x12\x1b\n\x17\x46\x41ILURE_REASON_INTERNAL\x10\x06\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'weft.runs.v1.run_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RUNSTATE']._serialized_start=1010
-  _globals['_RUNSTATE']._serialized_end=1238
-  _globals['_WAITINGREASON']._serialized_start=1240
-  _globals['_WAITINGREASON']._serialized_end=1321
-  _globals['_FINISH']._serialized_start=1323
-  _globals['_FINISH']._serialized_end=1446
-  _globals['_BUSYSTRATEGY']._serialized_start=1448
-  _globals['_BUSYSTRATEGY']._serialized_end=1571
-  _globals['_FAILUREREASON']._serialized_start=1574
-  _globals['_FAILUREREASON']._serialized_end=1840
+  _globals['_RUNSTATE']._serialized_start=1061
+  _globals['_RUNSTATE']._serialized_end=1289
+  _globals['_WAITINGREASON']._serialized_start=1291
+  _globals['_WAITINGREASON']._serialized_end=1372
+  _globals['_FINISH']._serialized_start=1374
+  _globals['_FINISH']._serialized_end=1497
+  _globals['_BUSYSTRATEGY']._serialized_start=1499
+  _globals['_BUSYSTRATEGY']._serialized_end=1622
+  _globals['_FAILUREREASON']._serialized_start=1625
+  _globals['_FAILUREREASON']._serialized_end=1891
   _globals['_FAILURE']._serialized_start=73
   _globals['_FAILURE']._serialized_end=169
   _globals['_USAGE']._serialized_start=172
-  _globals['_USAGE']._serialized_end=305
-  _globals['_RUN']._serialized_start=308
-  _globals['_RUN']._serialized_end=1007
+  _globals['_USAGE']._serialized_end=356
+  _globals['_RUN']._serialized_start=359
+  _globals['_RUN']._serialized_end=1058
 # @@protoc_insertion_point(module_scope)

@@ -229,6 +229,8 @@ class Usage(_message.Message):
     CACHED_INPUT_TOKENS_FIELD_NUMBER: _builtins.int
     MODEL_CALLS_FIELD_NUMBER: _builtins.int
     UNMETERED_MODEL_CALLS_FIELD_NUMBER: _builtins.int
+    COST_MICROS_FIELD_NUMBER: _builtins.int
+    UNPRICED_MODEL_CALLS_FIELD_NUMBER: _builtins.int
     input_tokens: _builtins.int
     """Tokens of the prompts, cached ones included."""
     output_tokens: _builtins.int
@@ -239,6 +241,10 @@ class Usage(_message.Message):
     """Model calls made, repeated ones included."""
     unmetered_model_calls: _builtins.int
     """Those of `model_calls` for which the provider gave no figures."""
+    cost_micros: _builtins.int
+    """What the calls cost, in millionths of a US dollar, by the prices that held when each was made."""
+    unpriced_model_calls: _builtins.int
+    """Those of `model_calls` with figures whose model had no price; their cost is not in `cost_micros`."""
     def __init__(
         self,
         *,
@@ -247,10 +253,12 @@ class Usage(_message.Message):
         cached_input_tokens: _builtins.int = ...,
         model_calls: _builtins.int = ...,
         unmetered_model_calls: _builtins.int = ...,
+        cost_micros: _builtins.int = ...,
+        unpriced_model_calls: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached_input_tokens", b"cached_input_tokens", "input_tokens", b"input_tokens", "model_calls", b"model_calls", "output_tokens", b"output_tokens", "unmetered_model_calls", b"unmetered_model_calls"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached_input_tokens", b"cached_input_tokens", "cost_micros", b"cost_micros", "input_tokens", b"input_tokens", "model_calls", b"model_calls", "output_tokens", b"output_tokens", "unmetered_model_calls", b"unmetered_model_calls", "unpriced_model_calls", b"unpriced_model_calls"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -532,6 +532,8 @@ class FinishStep(_message.Message):
     USAGE_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
     DISCARD_MESSAGE_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    COST_MICROS_FIELD_NUMBER: _builtins.int
     step: _builtins.int
     """The model call."""
     attempt: _builtins.int
@@ -542,6 +544,10 @@ class FinishStep(_message.Message):
     """Why it did not succeed, for people; empty otherwise."""
     discard_message: _builtins.bool
     """True when what came of its message is to be forgotten: writes message.discarded."""
+    model: _builtins.str
+    """The model that was asked; empty when none was yet."""
+    cost_micros: _builtins.int
+    """What the call cost, in millionths of a US dollar; unset when its model has no price, or `usage` is unset."""
     @_builtins.property
     def usage(self) -> _run_pb2.Usage:
         """What it used; unset when the provider did not say."""
@@ -555,12 +561,16 @@ class FinishStep(_message.Message):
         usage: _run_pb2.Usage | None = ...,
         error: _builtins.str = ...,
         discard_message: _builtins.bool = ...,
+        model: _builtins.str = ...,
+        cost_micros: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cost_micros", b"_cost_micros", "cost_micros", b"cost_micros", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "discard_message", b"discard_message", "error", b"error", "is_succeeded", b"is_succeeded", "step", b"step", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cost_micros", b"_cost_micros", "attempt", b"attempt", "cost_micros", b"cost_micros", "discard_message", b"discard_message", "error", b"error", "is_succeeded", b"is_succeeded", "model", b"model", "step", b"step", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__cost_micros: _TypeAlias = _typing.Literal["cost_micros"]  # noqa: Y015
+    _WhichOneofArgType__cost_micros: _TypeAlias = _typing.Literal["_cost_micros", b"_cost_micros"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cost_micros) -> _WhichOneofReturnType__cost_micros | None: ...
 
 Global___FinishStep: _TypeAlias = FinishStep  # noqa: Y015
 

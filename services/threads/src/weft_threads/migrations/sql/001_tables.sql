@@ -215,6 +215,8 @@ CREATE TABLE runs (
   cached_input_tokens bigint NOT NULL DEFAULT 0,
   model_calls int NOT NULL DEFAULT 0,
   unmetered_model_calls int NOT NULL DEFAULT 0,
+  unpriced_model_calls int NOT NULL DEFAULT 0,
+  cost_micros bigint NOT NULL DEFAULT 0,
   model_closed_time timestamptz,
   create_time timestamptz NOT NULL DEFAULT weft_now(),
   start_time timestamptz,
@@ -351,12 +353,17 @@ CREATE TABLE run_steps (
   input_tokens bigint,
   output_tokens bigint,
   cached_input_tokens bigint,
+  -- The model that was asked, and what the call cost: NULL where it was cut off, or has no price.
+  model text,
+  cost_micros bigint CHECK (cost_micros >= 0),
   error text,
   start_time timestamptz NOT NULL DEFAULT weft_now(),
   end_time timestamptz,
   PRIMARY KEY (tenant_id, run_id, step, attempt),
   FOREIGN KEY (tenant_id, run_id) REFERENCES runs
 );
+-- What was used within a range of time.
+CREATE INDEX run_steps_by_time ON run_steps (tenant_id, start_time);
 -- One attempt at a time.
 CREATE UNIQUE INDEX one_started_step ON run_steps (tenant_id, run_id) WHERE state = 'started';
 
@@ -408,6 +415,7 @@ CREATE TABLE tool_executions (
 );
 -- A call is journaled once. Denied ones are only audit, and may be many.
 CREATE UNIQUE INDEX tool_executions_key ON tool_executions (tenant_id, execution_key) WHERE state <> 'denied';
+CREATE INDEX tool_executions_by_time ON tool_executions (tenant_id, create_time);
 
 -- One row for each process of the agent-runner that lives or died lately.
 CREATE TABLE runners (

@@ -198,7 +198,7 @@ END $$;
 -- The arguments of commit_entry that belong together.
 CREATE TYPE step_end AS (
   step int, attempt int, is_succeeded boolean, input_tokens bigint, output_tokens bigint, cached_input_tokens bigint,
-  error text, discard_message boolean
+  error text, discard_message boolean, model text, cost_micros bigint
 );
 CREATE TYPE new_message AS (
   message_id uuid, step int, role text, content bytea, is_incomplete boolean, event_type text, event_payload bytea
@@ -212,7 +212,8 @@ DECLARE v_message uuid;
 BEGIN
   UPDATE run_steps SET state = CASE WHEN p_end.is_succeeded THEN 'succeeded' ELSE 'failed' END, end_time = weft_now(),
       input_tokens = p_end.input_tokens, output_tokens = p_end.output_tokens,
-      cached_input_tokens = p_end.cached_input_tokens, error = nullif(p_end.error, '')
+      cached_input_tokens = p_end.cached_input_tokens, error = nullif(p_end.error, ''),
+      model = nullif(p_end.model, ''), cost_micros = p_end.cost_micros
     WHERE tenant_id = p_run.tenant_id AND run_id = p_run.run_id AND step = p_end.step AND attempt = p_end.attempt
       AND state = 'started' RETURNING message_id INTO v_message;
   IF NOT FOUND THEN
@@ -227,7 +228,9 @@ BEGIN
   UPDATE runs SET input_tokens = input_tokens + coalesce(p_end.input_tokens, 0),
       output_tokens = output_tokens + coalesce(p_end.output_tokens, 0),
       cached_input_tokens = cached_input_tokens + coalesce(p_end.cached_input_tokens, 0),
-      unmetered_model_calls = unmetered_model_calls + (p_end.input_tokens IS NULL)::int
+      unmetered_model_calls = unmetered_model_calls + (p_end.input_tokens IS NULL)::int,
+      unpriced_model_calls = unpriced_model_calls + (p_end.input_tokens IS NOT NULL AND p_end.cost_micros IS NULL)::int,
+      cost_micros = cost_micros + coalesce(p_end.cost_micros, 0)
     WHERE tenant_id = p_run.tenant_id AND run_id = p_run.run_id;
   IF p_end.discard_message THEN
     RETURN ARRAY[write_event(p_run.tenant_id, p_run.run_id, 'message.discarded', pb_text(1, id_text('msg', v_message)))];
