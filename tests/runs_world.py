@@ -186,7 +186,7 @@ def answer(claimed: Claimed, text: str = "answer", seq: int | None = None) -> En
     assert claimed.begun_attempt is not None
     return Entry(
         append_to(claimed, seq=seq),
-        step_end=(claimed.begun_step, claimed.begun_attempt, True, 10, 5, 0, "", False),
+        step_end=(claimed.begun_step, claimed.begun_attempt, True, 10, 5, 0, "", False, "m", None),
         messages=((claimed.message_id, claimed.begun_step, "assistant", text_content(text), False, None, None),),
         transition=(
             "succeeded",

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 import grpc
 import uuid_utils.compat
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from public_api import ALL_SCOPES
 from weft.agents.v1 import agent_pb2
@@ -26,6 +27,8 @@ from weft.tenants.v1 import tenant_pb2
 from weft.tenants.v1 import tenant_service_pb2 as tenants
 from weft.threads.v1 import message_pb2
 from weft.threads.v1 import thread_service_pb2 as threads
+from weft.tools.v1 import tool_journal_service_pb2 as journal
+from weft.tools.v1 import tool_service_pb2 as tools
 from weft_cli.stack import Stack
 from weft_core.ids import format_id, parse_id
 from weft_grpckit.tokens import NOBODY, TokenSigner, token_metadata
@@ -147,6 +150,36 @@ class Estate:
     async def make_claimed_run(self, **fields: Any) -> queue.ClaimedRun:
         return await self.world.claim((await self.make_run(**fields)).run_id)
 
+    async def make_usage(self, model: str) -> None:
+        """Make a run that used something of a model, and of a tool."""
+        run = await self.make_claimed_run(agent_id=self.agent_id)
+        usage = run_pb2.Usage(input_tokens=1, output_tokens=1)
+        entry = queue.CommitEntry(
+            tenant_id=run.tenant_id,
+            run_id=run.run_id,
+            epoch=run.epoch,
+            expected_seq=run.last_seq,
+            finish_step=queue.FinishStep(step=1, attempt=1, is_succeeded=True, usage=usage, model=model),
+        )
+        await self.do(queue.CommitRequest(runner_id=self.world.runner_id, entries=[entry]))
+        call = tools.ExecuteToolRequest(
+            agent_id=self.agent_id,
+            project_id=self.project_id,
+            name="create_task",
+            arguments_json='{"title": "a task"}',
+            request_id=str(uuid4()),
+        )
+        await self.do(call)
+        begin = journal.BeginExecutionRequest(
+            agent_id=self.agent_id,
+            project_id=self.project_id,
+            request_id=str(uuid4()),
+            name="create_task",
+            arguments_sha256=bytes(32),
+            lease=Duration(seconds=30),
+        )
+        await self.do(begin)
+
     async def furnish(self) -> None:
         made = await self.make_key()
         self.key, self.api_key_id = made.secret, made.api_key.api_key_id
@@ -161,6 +194,7 @@ class Estate:
             self.task_id = await self.make_task()
             await self.make_message(self.thread_id)
             self.run_id = (await self.make_run(self.thread_id)).run_id
+            await self.make_usage(f"model {self.run_id}")
         self.ended_run_id = await self.make_ended_run()
 
 

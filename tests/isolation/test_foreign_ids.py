@@ -18,6 +18,8 @@ pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.row("E3", "
 FINDS_NOTHING: Final = {
     "ListThreads": {"project_id", "agent_id"},
     "ListRuns": {"thread_id", "agent_id"},
+    "QueryUsage": {"agent_id", "project_id"},
+    "QueryToolUsage": {"agent_id"},
     "GetHeads": {"runs.tenant_id", "runs.run_id", "threads.tenant_id", "threads.thread_id"},
     "Commit": {"entries.tenant_id", "entries.run_id"},
     "Release": {"runs.tenant_id", "runs.run_id"},

@@ -120,7 +120,7 @@ async def test_commit_writes_once_when_the_same_batch_comes_again(world: World) 
     assert claimed is not None
     entry = Entry(
         append_to(claimed, [delta(claimed, "hel")]),
-        step_end=(1, 1, False, None, None, None, "cut", True),
+        step_end=(1, 1, False, None, None, None, "cut", True, "m", None),
         begin_step=(1, 2),
     )
     first = await world.commit(entry)
@@ -169,7 +169,7 @@ async def test_takeover_brings_the_pending_tool_calls_when_the_model_turn_was_st
     assert claimed is not None
     stored = Entry(
         append_to(claimed),
-        step_end=(1, 1, True, 1, 1, 0, "", False),
+        step_end=(1, 1, True, 1, 1, 0, "", False, "m", None),
         messages=((claimed.message_id, 1, "assistant", calls_content("a", "b"), False, None, None),),
     )
     await world.commit(stored)
@@ -317,7 +317,9 @@ async def test_waiting_run_keeps_its_turn_and_its_running_time_until_it_is_woken
     await world.move_clock(timedelta(seconds=100))
     await world.queue.heartbeat(runner)
     park = ("waiting", b"", None, None, "provider_rate", timedelta(seconds=90), None)
-    parked = Entry(append_to(claimed), step_end=(1, 1, False, None, None, None, "429", False), transition=park)
+    parked = Entry(
+        append_to(claimed), step_end=(1, 1, False, None, None, None, "429", False, "m", None), transition=park
+    )
     assert (await world.commit(parked)).state == "waiting"
     assert await world.claim(runner) is None, "a waiting run blocks its thread"
     await world.move_clock(timedelta(seconds=91))

@@ -102,7 +102,7 @@ async def test_every_attempt_is_counted_once_with_what_it_used(biller: Biller) -
     assert [row.model_calls for row in await asked(biller.client)] == [3], "the open attempt is not there yet"
     await biller.client.runs.CancelRun(run_service_pb2.CancelRunRequest(run_id=run.run_id))
 
-    counted = {"model_calls": 4, "unmetered_model_calls": 2, "unpriced_model_calls": 1, "cost_micros": 70}
+    counted: Any = {"model_calls": 4, "unmetered_model_calls": 2, "unpriced_model_calls": 1, "cost_micros": 70}
     counted |= {"input_tokens": 20, "output_tokens": 40, "cached_input_tokens": 10}
     thread = thread_service_pb2.DeleteThreadRequest(thread_id=run.thread_id)
     got = (await biller.client.runs.GetRun(run_service_pb2.GetRunRequest(run_id=run.run_id))).run
@@ -183,9 +183,9 @@ async def test_any_name_of_a_model_can_be_paged_over(biller: Biller, model: str)
 
 async def test_usage_refuses_ranges_and_tokens_that_are_wrong(biller: Biller) -> None:
     usage, now = biller.client.usage, datetime.now(UTC)
-    backwards = {"start_time": stamp(now), "end_time": stamp(now - timedelta(seconds=1))}
-    long = {"start_time": stamp(now - timedelta(days=401)), "end_time": stamp(now)}
-    odd = {"start_time": Timestamp(seconds=1, nanos=-1)}
+    backwards: Any = {"start_time": stamp(now), "end_time": stamp(now - timedelta(seconds=1))}
+    long: Any = {"start_time": stamp(now - timedelta(days=401)), "end_time": stamp(now)}
+    odd: Any = {"start_time": Timestamp(seconds=1, nanos=-1)}
     for fields, wrong in ((backwards, {"end_time"}), (long, {"start_time"}), (odd, {"start_time"})):
         with refused("INVALID_FIELDS") as refusal:
             await usage.QueryUsage(pb.QueryUsageRequest(**fields))
