@@ -317,7 +317,8 @@ async def test_waiting_run_keeps_its_turn_and_its_running_time_until_it_is_woken
     await world.move_clock(timedelta(seconds=100))
     await world.queue.heartbeat(runner)
     park = ("waiting", b"", None, None, "provider_rate", timedelta(seconds=90), None)
-    parked = Entry(
+    cut = (1, 1, False, None, None, None, "429", False, "m", None)
+    parked = Entry(append_to(claimed), step_end=cut, transition=park)
         append_to(claimed), step_end=(1, 1, False, None, None, None, "429", False, "m", None), transition=park
     )
     assert (await world.commit(parked)).state == "waiting"
