@@ -319,8 +319,6 @@ async def test_waiting_run_keeps_its_turn_and_its_running_time_until_it_is_woken
     park = ("waiting", b"", None, None, "provider_rate", timedelta(seconds=90), None)
     cut = (1, 1, False, None, None, None, "429", False, "m", None)
     parked = Entry(append_to(claimed), step_end=cut, transition=park)
-        append_to(claimed), step_end=(1, 1, False, None, None, None, "429", False, "m", None), transition=park
-    )
     assert (await world.commit(parked)).state == "waiting"
     assert await world.claim(runner) is None, "a waiting run blocks its thread"
     await world.move_clock(timedelta(seconds=91))
