@@ -13,6 +13,7 @@ from weft.tasks.v1.task_service_pb2_grpc import TaskServiceStub
 from weft.tenants.v1.tenant_service_pb2_grpc import TenantServiceStub
 from weft.threads.v1.thread_service_pb2_grpc import ThreadServiceStub
 from weft.tools.v1.tool_service_pb2_grpc import ToolServiceStub
+from weft.usage.v1.usage_service_pb2_grpc import UsageServiceStub
 
 if TYPE_CHECKING:
     from weft.agents.v1.agent_service_pb2_grpc import AgentServiceAsyncStub
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from weft.tenants.v1.tenant_service_pb2_grpc import TenantServiceAsyncStub
     from weft.threads.v1.thread_service_pb2_grpc import ThreadServiceAsyncStub
     from weft.tools.v1.tool_service_pb2_grpc import ToolServiceAsyncStub
+    from weft.usage.v1.usage_service_pb2_grpc import UsageServiceAsyncStub
 
 
 class Services:
@@ -68,6 +70,10 @@ class Services:
     def tools(self) -> ToolServiceStub:
         return ToolServiceStub(self._channel)
 
+    @cached_property
+    def usage(self) -> UsageServiceStub:
+        return UsageServiceStub(self._channel)
+
 
 class AsyncServices:
     """As `Services`; each call gives a coroutine."""
@@ -110,3 +116,7 @@ class AsyncServices:
     @cached_property
     def tools(self) -> "ToolServiceAsyncStub":
         return ToolServiceStub(self._channel)
+
+    @cached_property
+    def usage(self) -> "UsageServiceAsyncStub":
+        return UsageServiceStub(self._channel)

@@ -44,7 +44,7 @@ def _sum(column: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
     return sa.cast(sa.func.coalesce(sa.func.sum(column), 0), sa.BigInteger)
 
 
-_CALLS = (
+_CALLS: Sequence[Any] = (
     sa.func.count(sa.distinct(_S.run_id)).label("runs"),
     sa.func.count(_S.run_id).label("model_calls"),
     sa.func.count(_S.run_id).filter(_S.input_tokens.is_(None)).label("unmetered_model_calls"),
@@ -69,7 +69,7 @@ async def sum_model_calls(
 ) -> Sequence[Any]:
     """Return rows with `group_keys`, the values of their groups, and sums; those behind `after`."""
     of_run = sa.and_(runs.c.tenant_id == _S.tenant_id, runs.c.run_id == _S.run_id)
-    asked: sa.Select[Any] = (
+    asked = (
         sa.select(*_CALLS)
         .select_from(run_steps.join(runs, of_run))
         .where(_S.start_time >= within.start, _S.start_time < within.end, _S.state != "started")
@@ -87,7 +87,7 @@ async def count_tool_calls(
     tx: AsyncConnection, query: UsageQuery, within: Range, after: Keys, limit: int
 ) -> Sequence[Any]:
     """The same of tool calls, with `tool_calls`."""
-    asked: sa.Select[Any] = sa.select(sa.func.count().label("tool_calls")).where(
+    asked = sa.select(sa.func.count().label("tool_calls")).where(
         _T.create_time >= within.start, _T.create_time < within.end
     )
     if query.agent_id is not None:
