@@ -2,8 +2,6 @@
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Address, ip_address
 from typing import Any, Final
 
@@ -13,33 +11,21 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from weft_egress.addresses import Address
 from weft_egress.errors import EgressFailedError
 from weft_egress.policy import EgressPolicy, not_public
+from weft_egress.resolver import Resolve, SystemResolver
 
 RESOLVE_SECONDS: Final = 5.0
 MAX_ADDRESSES: Final = 32
 
-Resolve = Callable[[str], Awaitable[Sequence[str]]]
-"""Returns the addresses of a name. A name that ends with a dot is not looked for in the domains of this machine."""
 AddressInfo = tuple[Any, Any, int, str, tuple[Any, ...]]
 
-# A name server that does not answer holds a thread: these are not the threads of the rest of the process.
-_THREADS: Final = ThreadPoolExecutor(16, "egress-resolve")
 
-
-async def resolve_by_system(name: str) -> Sequence[str]:
-    """Raises: OSError."""
-    found = await asyncio.get_running_loop().run_in_executor(_THREADS, _looked_up, name)
-    return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
-
-
-def guarded_connector(
-    policy: EgressPolicy, resolve: Resolve = resolve_by_system, **options: Any
-) -> aiohttp.TCPConnector:
+def guarded_connector(policy: EgressPolicy, resolve: Resolve | None = None, **options: Any) -> aiohttp.TCPConnector:
     """Return a connector that connects to nothing that the policy does not allow.
 
     A request that it refuses raises EgressDeniedError. It knows nothing of ports, nor of a proxy, which would connect
     in its stead: use it in sessions without `proxy` and `trust_env`. `options` are TCPConnector's.
     """
-    guard = _Guard(policy, resolve)
+    guard = _Guard(policy, resolve or SystemResolver())
     return aiohttp.TCPConnector(resolver=guard, socket_factory=guard.socket, use_dns_cache=False, **options)
 
 
@@ -85,10 +71,6 @@ class _Guard(AbstractResolver):
 
     async def close(self) -> None:
         """Nothing is kept."""
-
-
-def _looked_up(name: str) -> list[Any]:
-    return socket.getaddrinfo(name, None, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
 
 
 def _result(host: str, address: Address, port: int) -> ResolveResult:

@@ -10,10 +10,11 @@ from urllib.parse import urljoin
 
 import aiohttp
 
-from weft_egress.connector import Resolve, guarded_connector, resolve_by_system
+from weft_egress.connector import guarded_connector
 from weft_egress.decoding import BoundedBody
 from weft_egress.errors import EgressDeniedError, EgressFailedError
 from weft_egress.policy import EgressPolicy
+from weft_egress.resolver import Resolve
 from weft_egress.target import Target, parse_target
 
 CHUNK_BYTES: Final = 65_536
@@ -55,9 +56,7 @@ class Fetcher:
     is used, proxies included.
     """
 
-    def __init__(
-        self, policy: EgressPolicy, limits: FetchLimits, agent: str, resolve: Resolve = resolve_by_system
-    ) -> None:
+    def __init__(self, policy: EgressPolicy, limits: FetchLimits, agent: str, resolve: Resolve | None = None) -> None:
         self._policy, self._limits, self._agent, self._resolve = policy, limits, agent, resolve
         self._stack = AsyncExitStack()
 
