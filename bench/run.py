@@ -17,6 +17,7 @@ import growth
 import hundred
 import initiate
 import tool_run
+import tool_state
 import watchers
 from figures import Figure, figure_table
 from processes import Cost, cost_table
@@ -32,6 +33,7 @@ FIGURES = {
     "blocking": blocking.measure,
     "watchers": watchers.measure,
     "growth": growth.measure,
+    "tool_state": tool_state.measure,
 }
 FOLDER = Path(__file__).resolve().parents[1] / ".cache" / "bench"
 

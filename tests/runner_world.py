@@ -33,10 +33,16 @@ SCHEMA = {"type": "object", "properties": {"query": {"type": "string"}}, "requir
 
 @dataclass
 class FakeTools(tool_service_pb2_grpc.ToolServiceServicer):
-    """`echo` answers with its arguments. A call of a tool named in `gates` waits there, after `executing`."""
+    """`echo` answers with its arguments. A call of a tool named in `gates` waits there, after `executing`; so does
+    one whose place is in `gates_at`.
 
-    names: tuple[str, ...] = ("echo", "slow", "other")
+    `list` keeps state: it answers with its state and the place of the call; a place in `failing` fails.
+    """
+
+    names: tuple[str, ...] = ("echo", "slow", "other", "list")
     gates: dict[str, asyncio.Event] = field(default_factory=dict)
+    gates_at: dict[tuple[int, int], asyncio.Event] = field(default_factory=dict)
+    failing: set[tuple[int, int]] = field(default_factory=set)
     is_away: bool = False
     breaks: int = 0  # so many streams break after `executing`
     executed: list[tools_pb2.ExecuteToolRequest] = field(default_factory=list)
@@ -49,7 +55,8 @@ class FakeTools(tool_service_pb2_grpc.ToolServiceServicer):
         self.lists += 1
         if self.is_away:
             await refuse(context, away())
-        tools = [tool_pb2.Tool(name=name, parameters_json=json.dumps(SCHEMA)) for name in self.names]
+        schema = json.dumps(SCHEMA)
+        tools = [tool_pb2.Tool(name=each, parameters_json=schema, keeps_state=each == "list") for each in self.names]
         return tools_pb2.ListToolsResponse(tools=tools)
 
     async def ExecuteTool(
@@ -70,13 +77,24 @@ class FakeTools(tool_service_pb2_grpc.ToolServiceServicer):
             await refuse(context, away())
         yield tools_pb2.ExecuteToolResponse(progress=tools_pb2.Progress(message="half", fraction=0.5))
         try:
-            if request.name in self.gates:
-                await self.gates[request.name].wait()
+            place = request.run_place.step, request.run_place.index
+            gate = self.gates.get(request.name) or self.gates_at.get(place)
+            if gate is not None:
+                await gate.wait()
         except asyncio.CancelledError:
             self.cancelled.append(request.name)
             raise
+        yield self._outcome(request)
+
+    def _outcome(self, request: tools_pb2.ExecuteToolRequest) -> tools_pb2.ExecuteToolResponse:
+        place = request.run_place.step, request.run_place.index
+        if place in self.failing:
+            reason = event_pb2.TOOL_FAILURE_REASON_FAILED
+            return tools_pb2.ExecuteToolResponse(failed=tools_pb2.Failed(reason=reason, message="no"))
         content = f"{request.name} {request.arguments_json}"
-        yield tools_pb2.ExecuteToolResponse(completed=tools_pb2.Completed(content=content))
+        if request.name == "list":
+            content = f"{request.state}({place[0]},{place[1]})"
+        return tools_pb2.ExecuteToolResponse(completed=tools_pb2.Completed(content=content))
 
     async def start(self) -> None:
         self._server = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
@@ -90,6 +108,9 @@ class FakeTools(tool_service_pb2_grpc.ToolServiceServicer):
     async def restart(self) -> None:
         await self.stop()
         await self.start()
+
+    def states(self) -> list[str]:
+        return [request.state for request in self.executed]
 
     def places(self) -> list[tuple[int, int]]:
         return [(request.run_place.step, request.run_place.index) for request in self.executed]

@@ -30,9 +30,16 @@ async def a_project(api: Api, name: str) -> str:
 
 async def called_in_a_run(api: Api, agent_id: str, *calls: tuple[str, dict[str, Any]], **fields: Any) -> list[Any]:
     """Let a run make calls one after another, and return their results, parsed."""
-    text = "\n".join(f"call {name} {json.dumps(arguments)}" for name, arguments in calls)
-    made = await api.initiate(text, agent_id=agent_id, **fields)
-    events = await api.events(made.run_id)
+    made = await api.initiate(calls_text(*calls), agent_id=agent_id, **fields)
+    return results_in(await api.events(made.run_id))
+
+
+def calls_text(*calls: tuple[str, dict[str, Any]]) -> str:
+    """Return what makes the scripted model call these tools, one after another."""
+    return "\n".join(f"call {name} {json.dumps(arguments)}" for name, arguments in calls)
+
+
+def results_in(events: list[event_pb2.RunEvent]) -> list[Any]:
     assert type_of(events[-1]) == "run_succeeded"
     return [result_in(event) for event in events if type_of(event) in ("tool_completed", "tool_failed")]
 
@@ -100,3 +107,25 @@ async def test_what_a_run_may_not_reach_is_denied_told_to_the_model_and_audited(
         await connection.close()
     assert [(row["state"], row["reason"]) for row in rows] == [("failed", "denied")] * 3
     assert [row["content"] for row in rows] == [each.message for each in refused]
+
+
+@pytest.mark.row("E4", "C3")
+async def test_a_todo_list_goes_through_turns_and_runs_of_a_thread_and_works_alone(api: Api) -> None:
+    agent = await api.make_agent("scripted", tools=["todo", "list_projects"])
+    write = {"operation": "write", "items": [{"text": "dig"}, {"text": "plant"}]}
+    begin = {"operation": "update", "updates": [{"id": 1, "status": "in_progress"}]}
+    first = await api.initiate(calls_text(("todo", write), ("list_projects", {}), ("todo", begin)), agent_id=agent)
+    results = results_in(await api.events(first.run_id))
+    assert results[2]["items"][0] == {"id": 1, "text": "dig", "status": "in_progress"}
+    add = {"operation": "add", "items": [{"text": "water"}]}
+    failing = {"operation": "update", "updates": [{"id": 9}]}
+    second = await api.initiate(
+        calls_text(("todo", add), ("todo", failing), ("todo", {"operation": "read"})), thread_id=first.thread_id
+    )
+    added, failed, read = results_in(await api.events(second.run_id))
+    assert [item["text"] for item in added["items"]] == ["dig", "plant", "water"]
+    assert "there is no item 9" in failed.message
+    assert read == added
+    (elsewhere,) = await called_in_a_run(api, agent, ("todo", {"operation": "read"}))
+    assert elsewhere["items"] == [], "another thread has another list"
+    assert await called_alone(api, agent, "todo", {"operation": "read"}, state=json.dumps(read)) == read

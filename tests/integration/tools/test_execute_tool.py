@@ -108,6 +108,38 @@ async def test_lists_are_paged_for_a_caller_and_for_a_run(setting: Setting, serv
     assert listed["projects"] == [{"project_id": run.project_id, "name": "Default", "is_current": True}]
 
 
+async def test_a_tool_that_keeps_state_works_on_what_the_asker_sends_and_repeats_what_it_answered(
+    setting: Setting, server: ToolsServer
+) -> None:
+    run = setting.run("todo")
+    write = a_place("todo", arguments='{"operation": "write", "items": [{"text": "prune"}]}')
+    written = await last_of(server.stub.ExecuteTool(write, metadata=setting.runner(run)))
+    assert json.loads(written.content)["items"] == [{"id": 1, "text": "prune", "status": "pending"}]
+    done = a_place("todo", index=1, arguments='{"operation": "update", "updates": [{"id": 1, "status": "completed"}]}')
+    done.state = written.content
+    changed = await last_of(server.stub.ExecuteTool(done, metadata=setting.runner(run)))
+    assert json.loads(changed.content)["counts"]["completed"] == 1
+    done.state = ""
+    again = await last_of(server.stub.ExecuteTool(done, metadata=setting.runner(run)))
+    assert again.content == changed.content, "the state is no part of the key"
+    alone = a_request(setting.agent("todo"), "todo", '{"operation": "read"}', state=changed.content)
+    read = await last_of(server.stub.ExecuteTool(alone, metadata=setting.caller()))
+    assert read.content == changed.content
+
+
+async def test_a_state_that_is_none_or_too_long_is_refused(setting: Setting, server: ToolsServer) -> None:
+    agent = setting.agent("todo", "gate")
+    odd = a_request(agent, "todo", '{"operation": "read"}', state="no list")
+    outcome = await last_of(server.stub.ExecuteTool(odd, metadata=setting.caller()))
+    assert (outcome.reason, "make a new one" in outcome.message) == (event_pb2.TOOL_FAILURE_REASON_FAILED, True)
+    long = a_request(agent, "todo", '{"operation": "read"}', state="x" * 65_537)
+    error = await failure_of(server.stub.ExecuteTool(long, metadata=setting.caller()))
+    assert reason_of(error) == "INVALID_FIELDS"
+    setting.gate.opened.set()
+    await last_of(server.stub.ExecuteTool(a_request(agent, "gate", state="x"), metadata=setting.caller()))
+    assert setting.gate.calls[0].state == "", "a tool that keeps none is given none"
+
+
 async def test_a_call_may_name_a_project(setting: Setting, server: ToolsServer) -> None:
     tenant = setting.threads.world.tenant(TENANT)
     tenant.projects[project := "prj_01h455vb4pex5vsknk084sn02q"] = "There"

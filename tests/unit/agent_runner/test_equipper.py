@@ -37,7 +37,7 @@ class OneTool:
         self.listings += 1
         return (ToolSpec("search_documents", "", {}),)
 
-    async def execute(self, run: ClaimedRun, place: PlacedToolCall, watch: ToolWatch) -> ToolOutcome:
+    async def execute(self, run: ClaimedRun, place: PlacedToolCall, state: str, watch: ToolWatch) -> ToolOutcome:
         raise NotImplementedError
 
 

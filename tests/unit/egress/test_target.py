@@ -3,7 +3,7 @@
 from ipaddress import ip_address
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from weft_egress.addresses import is_public
 from weft_egress.errors import EgressDeniedError
@@ -34,6 +34,7 @@ def test_an_address_has_one_spelling(text: str, url: str) -> None:
     assert target.url.raw_host == target.host, "what the client connects to is what was checked"
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40), st.sampled_from(["", "http://", "https://127.0.0.1", "http://[::1]", "http://a.example"]))
 def test_any_text_is_refused_or_connected_to_where_it_was_checked(text: str, before: str) -> None:
     try:
@@ -46,6 +47,7 @@ def test_any_text_is_refused_or_connected_to_where_it_was_checked(text: str, bef
     assert parse_target(str(target.url)) == target
 
 
+@settings(deadline=None)
 @given(st.ip_addresses())
 def test_what_python_knows_to_be_private_is_not_public(address: object) -> None:
     known = ip_address(str(address))

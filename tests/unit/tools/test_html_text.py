@@ -1,7 +1,7 @@
 """The text of pages, decent and hostile ones."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from weft_tools.builtin.html_text import page_text
 
@@ -36,6 +36,7 @@ def test_the_title_is_no_part_of_the_text() -> None:
     assert (page.title, page.text) == ("A & B", "c")
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="<>/!-\"'= abp&;#x", max_size=60))
 def test_any_source_has_a_text(source: str) -> None:
     assert len(page_text(source, BASE).text) <= len(source) * 40

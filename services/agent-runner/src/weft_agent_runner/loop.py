@@ -2,6 +2,7 @@
 
 from weft_agent_runner.attachment_turn import AttachmentTurn
 from weft_agent_runner.domain.book import Book
+from weft_agent_runner.domain.conversation import Conversation
 from weft_agent_runner.domain.run import ClaimedRun
 from weft_agent_runner.lane import Line
 from weft_agent_runner.model_turn import ModelTurn
@@ -36,12 +37,15 @@ class RunLoop:
 
     async def _catch_up(self, tool_turn: ToolTurn) -> None:
         """Do what another runner left open. Its tool calls are keyed by their place: none has its effect twice."""
-        had_calls = bool(self._book.calls)
-        if had_calls:
+        if self._run.context is None or self._run.unread_attachments:
+            await self._read_context()
+        if self._book.calls:
             self.activity = f"tool calls of step {self._book.finished_steps}"
             await tool_turn.execute()
-        if had_calls or self._run.unread_attachments or self._run.context is None:
-            # The context of a claim leaves out calls without a result, and texts of files that were not read.
-            remaining = self._deadline - self._shop.clock.monotonic()
-            context = await patiently(lambda: self._shop.queue.read_context(self._run), remaining)
-            self._book.conversation = list(context)
+            # The context leaves out calls without a result, so it is read again when they have one.
+            await self._read_context()
+
+    async def _read_context(self) -> None:
+        remaining = self._deadline - self._shop.clock.monotonic()
+        context = await patiently(lambda: self._shop.queue.read_context(self._run), remaining)
+        self._book.conversation = Conversation(context)

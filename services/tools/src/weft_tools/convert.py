@@ -37,6 +37,7 @@ def tool_to_proto(tool: Tool) -> tool_pb2.Tool:
         parameters_json=json.dumps(tool.parameters, ensure_ascii=False),
         is_idempotent=tool.is_idempotent,
         timeout=duration(tool.timeout_seconds),
+        keeps_state=tool.keeps_state,
     )
 
 
@@ -49,7 +50,12 @@ def call_from(request: pb.ExecuteToolRequest, caller: Caller) -> Call:
     if request.WhichOneof("key") == "run_place":
         raise _refused("run_place", "only a run has places; send a request_id")
     return Call(
-        RequestKey(request.request_id), request.name, request.arguments_json, request.agent_id, request.project_id
+        RequestKey(request.request_id),
+        request.name,
+        request.arguments_json,
+        request.agent_id,
+        request.project_id,
+        state=request.state,
     )
 
 
@@ -61,7 +67,7 @@ def _call_of_run(request: pb.ExecuteToolRequest, run_id: str, agent_id: str) -> 
     if request.WhichOneof("key") != "run_place":
         raise _refused("request_id", "a run's call is keyed by its place; send run_place")
     place = RunPlace(request.run_place.step, request.run_place.index)
-    return Call(place, request.name, request.arguments_json, agent_id, run_id=run_id)
+    return Call(place, request.name, request.arguments_json, agent_id, run_id=run_id, state=request.state)
 
 
 def key_to_proto(key: RequestKey | RunPlace) -> dict[str, Any]:

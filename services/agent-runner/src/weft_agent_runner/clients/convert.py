@@ -95,7 +95,9 @@ def _model_messages(message: message_pb2.ContextMessage) -> Iterator[ModelMessag
     """A message of tool results becomes one for each result: so providers want it."""
     if message.role == message_pb2.ROLE_TOOL:
         for part in message.parts:
-            yield ModelMessage(Role.TOOL, part.tool_result.content, tool_call_id=part.tool_result.call_id)
+            result = part.tool_result
+            result_of = "" if result.is_error else result.name
+            yield ModelMessage(Role.TOOL, result.content, tool_call_id=result.call_id, result_of=result_of)
         return
     text = "\n".join(part.text for part in message.parts if part.WhichOneof("content") == "text")
     calls = tuple(_tool_call(part.tool_call) for part in message.parts if part.WhichOneof("content") == "tool_call")
@@ -137,7 +139,7 @@ def _parameters(parameters: agent_pb2.ModelParameters) -> dict[str, object]:
 
 
 def tool_spec(tool: tool_pb2.Tool) -> ToolSpec:
-    return ToolSpec(tool.name, tool.description, json.loads(tool.parameters_json))
+    return ToolSpec(tool.name, tool.description, json.loads(tool.parameters_json), tool.keeps_state)
 
 
 def completed(place: PlacedToolCall, result: tool_service_pb2.Completed) -> ToolCompleted:

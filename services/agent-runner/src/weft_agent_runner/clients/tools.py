@@ -52,11 +52,12 @@ class GrpcTools:
                 break
         return tuple(found[name] for name in names if name in found)
 
-    async def execute(self, run: ClaimedRun, place: PlacedToolCall, watch: ToolWatch) -> ToolOutcome:
+    async def execute(self, run: ClaimedRun, place: PlacedToolCall, state: str, watch: ToolWatch) -> ToolOutcome:
         request = pb.ExecuteToolRequest(
             name=place.call.name,
             arguments_json=place.call.arguments or "{}",
             run_place=pb.RunPlace(step=place.step, index=place.index),
+            state=state,
         )
         call = self._stub.ExecuteTool(request, metadata=token_metadata(run.token))
         try:

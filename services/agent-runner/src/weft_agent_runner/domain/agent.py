@@ -37,6 +37,9 @@ class Equipment:
         """Return what a call cost; None when nobody knows."""
         return None if usage is None or self.price is None else self.price.cost_micros(usage)
 
+    def keeps_state(self, tool: str) -> bool:
+        return any(spec.keeps_state for spec in self.tools if spec.name == tool)
+
     def is_last_call(self, step: int) -> bool:
         """True for the model call that is offered no tools, so that the run comes to an end."""
         return step >= self.agent.max_model_calls

@@ -2,10 +2,11 @@
 what was merely asked for, so it is right also when the loop is cut off in the middle of a write."""
 
 from weft_agent_runner.domain.answer import Answer
+from weft_agent_runner.domain.conversation import Conversation
 from weft_agent_runner.domain.entry import AnswerMessage, Entry, EntryResult, ToolMessage
 from weft_agent_runner.domain.events import UsageUpdated
 from weft_agent_runner.domain.model import ModelMessage, ModelUsage, Role
-from weft_agent_runner.domain.outcome import ToolOutcome, told_to_model
+from weft_agent_runner.domain.outcome import ToolCompleted, ToolOutcome, told_to_model
 from weft_agent_runner.domain.run import BegunStep, ClaimedRun, PlacedToolCall
 
 
@@ -17,7 +18,7 @@ class Book:
         self.calls = run.pending_tool_calls  # without a written result, in order
         self.outcomes: dict[int, ToolOutcome] = {}  # of `calls`, by index: known, not yet written
         self.sent_calls = {place.index for place in run.pending_tool_calls}  # the runner before may have sent them
-        self.conversation: list[ModelMessage] = list(run.context or ())
+        self.conversation = Conversation(run.context or ())
         self.usage = run.usage
         self.model_closed_at: float | None = None  # when a stop closed the model's stream
         self.is_over = False
@@ -67,7 +68,7 @@ class Book:
     def _add_answer(self, message: AnswerMessage) -> None:
         if message.is_incomplete:
             return
-        self.conversation.append(ModelMessage(Role.ASSISTANT, message.text, message.tool_calls))
+        self.conversation.add(ModelMessage(Role.ASSISTANT, message.text, message.tool_calls))
         self.calls = tuple(PlacedToolCall(message.step, index, call) for index, call in enumerate(message.tool_calls))
         self.outcomes.clear()
         self.sent_calls.clear()
@@ -75,4 +76,6 @@ class Book:
     def _add_result(self, message: ToolMessage) -> None:
         place = message.outcome.place
         self.calls = tuple(call for call in self.calls if call.index != place.index)
-        self.conversation.append(ModelMessage(Role.TOOL, told_to_model(message.outcome), tool_call_id=place.call.id))
+        result_of = place.call.name if isinstance(message.outcome, ToolCompleted) else ""
+        told = told_to_model(message.outcome)
+        self.conversation.add(ModelMessage(Role.TOOL, told, tool_call_id=place.call.id, result_of=result_of))

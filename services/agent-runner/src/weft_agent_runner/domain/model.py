@@ -41,16 +41,21 @@ class ToolSpec:
     name: str
     description: str
     parameters: Mapping[str, object]
+    keeps_state: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ModelMessage:
-    """One message of the context. `tool_calls` only with ASSISTANT; `tool_call_id` always and only with TOOL."""
+    """One message of the context. `tool_calls` only with ASSISTANT; `tool_call_id` always and only with TOOL.
+
+    `result_of` is the tool whose result a TOOL message is; empty where the call failed.
+    """
 
     role: Role
     text: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str | None = None
+    result_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)

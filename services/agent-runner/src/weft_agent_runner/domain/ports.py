@@ -102,8 +102,8 @@ class Tools(Protocol):
     async def list_specs(self, run: ClaimedRun, names: Sequence[str]) -> tuple[ToolSpec, ...]:
         """Return the tools of these names that there are, in this order."""
 
-    async def execute(self, run: ClaimedRun, place: PlacedToolCall, watch: ToolWatch) -> ToolOutcome:
-        """Execute a call to its end. Cancelling the task cancels the call.
+    async def execute(self, run: ClaimedRun, place: PlacedToolCall, state: str, watch: ToolWatch) -> ToolOutcome:
+        """Execute a call to its end. Cancelling the task cancels the call. `state` is for a tool that keeps one.
 
         Raises: PeerUnavailableError: call again with the same place. RunLostError.
         """

@@ -29,10 +29,10 @@ class ObservedTools:
     async def list_specs(self, run: ClaimedRun, names: Sequence[str]) -> tuple[ToolSpec, ...]:
         return await self._tools.list_specs(run, names)
 
-    async def execute(self, run: ClaimedRun, place: PlacedToolCall, watch: ToolWatch) -> ToolOutcome:
+    async def execute(self, run: ClaimedRun, place: PlacedToolCall, state: str, watch: ToolWatch) -> ToolOutcome:
         began, fault = time.perf_counter(), ""
         try:
-            outcome = await self._execute(run, place, watch)
+            outcome = await self._execute(run, place, state, watch)
             fault = outcome.reason.value if isinstance(outcome, ToolFailed) else ""
             return outcome
         except BaseException as error:
@@ -41,7 +41,7 @@ class ObservedTools:
         finally:
             self._record(time.perf_counter() - began, names.EXECUTE_TOOL, place.call.name, fault or None)
 
-    async def _execute(self, run: ClaimedRun, place: PlacedToolCall, watch: ToolWatch) -> ToolOutcome:
+    async def _execute(self, run: ClaimedRun, place: PlacedToolCall, state: str, watch: ToolWatch) -> ToolOutcome:
         attributes = {
             names.OPERATION: names.EXECUTE_TOOL,
             names.TOOL: place.call.name,
@@ -52,7 +52,7 @@ class ObservedTools:
         with span(f"{names.EXECUTE_TOOL} {place.call.name}", attributes) as made:
             if made is not None and self._is_content_wanted:
                 made.set_attribute(names.TOOL_ARGUMENTS, place.call.arguments)
-            outcome = await self._tools.execute(run, place, watch)
+            outcome = await self._tools.execute(run, place, state, watch)
             if made is not None and isinstance(outcome, ToolFailed):
                 from opentelemetry.trace import StatusCode
 

@@ -164,6 +164,7 @@ class Execution:
             projects=self._session.projects,
             tasks=self._session.tasks,
             report=self._report,
+            state=self._call.state if self._tool.keeps_state else "",
         )
 
     def _report(self, message: str, fraction: float | None = None) -> None:

@@ -27,7 +27,10 @@ class RunPlace:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A tool call as it was asked for. `agent_id` and `project_id` are empty where the token or a default says them."""
+    """A tool call as it was asked for. `agent_id` and `project_id` are empty where the token or a default says them.
+
+    `state` is what a tool that keeps state said last, as far as the asker knows.
+    """
 
     key: RequestKey | RunPlace
     name: str
@@ -35,6 +38,7 @@ class Call:
     agent_id: str = ""
     project_id: str = ""
     run_id: str = ""
+    state: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,8 @@ class ToolContext:
     """What a handler knows of the call. `execution_id` is the same for every attempt: an idempotent tool keys by it.
 
     `report(message, fraction)` tells watchers how far it is and never waits. `run_id` and `thread_id` are empty without
-    a run.
+    a run. `state` is what a tool that keeps state returned last in this conversation, empty at first; whoever calls
+    without a run sends what they like.
     """
 
     execution_id: str
@@ -38,6 +39,7 @@ class ToolContext:
     projects: Projects
     tasks: Tasks
     report: Report
+    state: str = ""
 
 
 Handler = Callable[[Arguments, ToolContext], Awaitable[object]]
@@ -49,6 +51,9 @@ class Tool:
 
     The handler returns what the model is given: a text, or what becomes JSON. It is cancelled after `timeout_seconds`.
     Only a tool that is idempotent is called again when nobody knows how a call ended.
+
+    A tool that `keeps_state` is given what it returned last in the conversation; calls of it in one turn are made one
+    after another. Its results must stay below 64 KiB, or its state is cut.
     """
 
     name: str
@@ -57,3 +62,4 @@ class Tool:
     handler: Handler
     timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
     is_idempotent: bool = False
+    keeps_state: bool = False

@@ -28,6 +28,7 @@ class Tool(_message.Message):
     PARAMETERS_JSON_FIELD_NUMBER: _builtins.int
     IS_IDEMPOTENT_FIELD_NUMBER: _builtins.int
     TIMEOUT_FIELD_NUMBER: _builtins.int
+    KEEPS_STATE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The name by which models and agents know it, as `search_documents`."""
     description: _builtins.str
@@ -36,6 +37,8 @@ class Tool(_message.Message):
     """The JSON Schema of its arguments, an object."""
     is_idempotent: _builtins.bool
     """True when a call can be repeated with the same key without a further effect."""
+    keeps_state: _builtins.bool
+    """True when the tool works on what it said last: send it as `state` with each call."""
     @_builtins.property
     def timeout(self) -> _duration_pb2.Duration:
         """How long a call may take."""
@@ -48,10 +51,11 @@ class Tool(_message.Message):
         parameters_json: _builtins.str = ...,
         is_idempotent: _builtins.bool = ...,
         timeout: _duration_pb2.Duration | None = ...,
+        keeps_state: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["timeout", b"timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "is_idempotent", b"is_idempotent", "name", b"name", "parameters_json", b"parameters_json", "timeout", b"timeout"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "is_idempotent", b"is_idempotent", "keeps_state", b"keeps_state", "name", b"name", "parameters_json", b"parameters_json", "timeout", b"timeout"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -30,7 +30,7 @@ from weft.runs.v1 import event_pb2 as weft_dot_runs_dot_v1_dot_event__pb2
 from weft.tools.v1 import tool_pb2 as weft_dot_tools_dot_v1_dot_tool__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n weft/tools/v1/tool_service.proto\x12\rweft.tools.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bweft/access/v1/access.proto\x1a\x18weft/runs/v1/event.proto\x1a\x18weft/tools/v1/tool.proto\"<\n\x0eGetToolRequest\x12*\n\x04name\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[a-zA-Z0-9_-]{1,64}$\"4\n\x0fGetToolResponse\x12!\n\x04tool\x18\x01 \x01(\x0b\x32\x13.weft.tools.v1.Tool\"O\n\x10ListToolsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\"P\n\x11ListToolsResponse\x12\"\n\x05tools\x18\x01 \x03(\x0b\x32\x13.weft.tools.v1.Tool\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"9\n\x08RunPlace\x12\x15\n\x04step\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x01\x12\x16\n\x05index\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\"\xae\x02\n\x12\x45xecuteToolRequest\x12=\n\x08\x61gent_id\x18\x01 \x01(\tB+\xbaH(r&2$^(agt_[0-7][0-9a-hjkmnp-tv-z]{25})?$\x12\x17\n\x04name\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12!\n\x0e\x61rguments_json\x18\x03 \x01(\tB\t\xbaH\x06r\x04(\x80\x80@\x12?\n\nproject_id\x18\x04 \x01(\tB+\xbaH(r&2$^(prj_[0-7][0-9a-hjkmnp-tv-z]{25})?$\x12 \n\nrequest_id\x18\x05 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01H\x00\x12,\n\trun_place\x18\x06 \x01(\x0b\x32\x17.weft.tools.v1.RunPlaceH\x00\x42\x0c\n\x03key\x12\x05\xbaH\x02\x08\x01\"\xd2\x01\n\x13\x45xecuteToolResponse\x12-\n\texecuting\x18\x01 \x01(\x0b\x32\x18.weft.tools.v1.ExecutingH\x00\x12+\n\x08progress\x18\x02 \x01(\x0b\x32\x17.weft.tools.v1.ProgressH\x00\x12-\n\tcompleted\x18\x03 \x01(\x0b\x32\x18.weft.tools.v1.CompletedH\x00\x12\'\n\x06\x66\x61iled\x18\x04 \x01(\x0b\x32\x15.weft.tools.v1.FailedH\x00\x42\x07\n\x05\x65vent\"7\n\tExecuting\x12\x19\n\x11tool_execution_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\"?\n\x08Progress\x12\x0f\n\x07message\x18\x01 \x01(\t\x12\x15\n\x08\x66raction\x18\x02 \x01(\x01H\x00\x88\x01\x01\x42\x0b\n\t_fraction\"_\n\tCompleted\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\t\x12\x14\n\x0cis_truncated\x18\x02 \x01(\x08\x12+\n\x08\x64uration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"w\n\x06\x46\x61iled\x12/\n\x06reason\x18\x01 \x01(\x0e\x32\x1f.weft.runs.v1.ToolFailureReason\x12\x0f\n\x07message\x18\x02 \x01(\t\x12+\n\x08\x64uration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration2\x9c\x03\n\x0bToolService\x12u\n\x07GetTool\x12\x1d.weft.tools.v1.GetToolRequest\x1a\x1e.weft.tools.v1.GetToolResponse\"+\xca\xc1\x18\ntools.read\xd2\xc1\x18\x01k\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/tools/{name}\x12w\n\tListTools\x12\x1f.weft.tools.v1.ListToolsRequest\x1a .weft.tools.v1.ListToolsResponse\"\'\xca\xc1\x18\ntools.read\xd2\xc1\x18\x04\xcf\x01\xd0\x01\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/tools\x12\x9c\x01\n\x0b\x45xecuteTool\x12!.weft.tools.v1.ExecuteToolRequest\x1a\".weft.tools.v1.ExecuteToolResponse\"D\xca\xc1\x18\rtools.execute\xd2\xc1\x18\x0ck\xac\x02\xad\x02\x64\x66\xc8\x01j\xae\x02\x82\xd3\xe4\x93\x02\x1d\"\x18/v1/tools/{name}:execute:\x01*0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n weft/tools/v1/tool_service.proto\x12\rweft.tools.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bweft/access/v1/access.proto\x1a\x18weft/runs/v1/event.proto\x1a\x18weft/tools/v1/tool.proto\"<\n\x0eGetToolRequest\x12*\n\x04name\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[a-zA-Z0-9_-]{1,64}$\"4\n\x0fGetToolResponse\x12!\n\x04tool\x18\x01 \x01(\x0b\x32\x13.weft.tools.v1.Tool\"O\n\x10ListToolsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\"P\n\x11ListToolsResponse\x12\"\n\x05tools\x18\x01 \x03(\x0b\x32\x13.weft.tools.v1.Tool\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"9\n\x08RunPlace\x12\x15\n\x04step\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x01\x12\x16\n\x05index\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\"\xc8\x02\n\x12\x45xecuteToolRequest\x12=\n\x08\x61gent_id\x18\x01 \x01(\tB+\xbaH(r&2$^(agt_[0-7][0-9a-hjkmnp-tv-z]{25})?$\x12\x17\n\x04name\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12!\n\x0e\x61rguments_json\x18\x03 \x01(\tB\t\xbaH\x06r\x04(\x80\x80@\x12?\n\nproject_id\x18\x04 \x01(\tB+\xbaH(r&2$^(prj_[0-7][0-9a-hjkmnp-tv-z]{25})?$\x12 \n\nrequest_id\x18\x05 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01H\x00\x12,\n\trun_place\x18\x06 \x01(\x0b\x32\x17.weft.tools.v1.RunPlaceH\x00\x12\x18\n\x05state\x18\x07 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x04\x42\x0c\n\x03key\x12\x05\xbaH\x02\x08\x01\"\xd2\x01\n\x13\x45xecuteToolResponse\x12-\n\texecuting\x18\x01 \x01(\x0b\x32\x18.weft.tools.v1.ExecutingH\x00\x12+\n\x08progress\x18\x02 \x01(\x0b\x32\x17.weft.tools.v1.ProgressH\x00\x12-\n\tcompleted\x18\x03 \x01(\x0b\x32\x18.weft.tools.v1.CompletedH\x00\x12\'\n\x06\x66\x61iled\x18\x04 \x01(\x0b\x32\x15.weft.tools.v1.FailedH\x00\x42\x07\n\x05\x65vent\"7\n\tExecuting\x12\x19\n\x11tool_execution_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\"?\n\x08Progress\x12\x0f\n\x07message\x18\x01 \x01(\t\x12\x15\n\x08\x66raction\x18\x02 \x01(\x01H\x00\x88\x01\x01\x42\x0b\n\t_fraction\"_\n\tCompleted\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\t\x12\x14\n\x0cis_truncated\x18\x02 \x01(\x08\x12+\n\x08\x64uration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"w\n\x06\x46\x61iled\x12/\n\x06reason\x18\x01 \x01(\x0e\x32\x1f.weft.runs.v1.ToolFailureReason\x12\x0f\n\x07message\x18\x02 \x01(\t\x12+\n\x08\x64uration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration2\x9c\x03\n\x0bToolService\x12u\n\x07GetTool\x12\x1d.weft.tools.v1.GetToolRequest\x1a\x1e.weft.tools.v1.GetToolResponse\"+\xca\xc1\x18\ntools.read\xd2\xc1\x18\x01k\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/tools/{name}\x12w\n\tListTools\x12\x1f.weft.tools.v1.ListToolsRequest\x1a .weft.tools.v1.ListToolsResponse\"\'\xca\xc1\x18\ntools.read\xd2\xc1\x18\x04\xcf\x01\xd0\x01\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/tools\x12\x9c\x01\n\x0b\x45xecuteTool\x12!.weft.tools.v1.ExecuteToolRequest\x1a\".weft.tools.v1.ExecuteToolResponse\"D\xca\xc1\x18\rtools.execute\xd2\xc1\x18\x0ck\xac\x02\xad\x02\x64\x66\xc8\x01j\xae\x02\x82\xd3\xe4\x93\x02\x1d\"\x18/v1/tools/{name}:execute:\x01*0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -59,6 +59,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXECUTETOOLREQUEST'].fields_by_name['project_id']._serialized_options = b'\272H(r&2$^(prj_[0-7][0-9a-hjkmnp-tv-z]{25})?$'
   _globals['_EXECUTETOOLREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_EXECUTETOOLREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\007r\005\020\001\030\200\001'
+  _globals['_EXECUTETOOLREQUEST'].fields_by_name['state']._loaded_options = None
+  _globals['_EXECUTETOOLREQUEST'].fields_by_name['state']._serialized_options = b'\272H\006r\004(\200\200\004'
   _globals['_TOOLSERVICE'].methods_by_name['GetTool']._loaded_options = None
   _globals['_TOOLSERVICE'].methods_by_name['GetTool']._serialized_options = b'\312\301\030\ntools.read\322\301\030\001k\202\323\344\223\002\022\022\020/v1/tools/{name}'
   _globals['_TOOLSERVICE'].methods_by_name['ListTools']._loaded_options = None
@@ -76,17 +78,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RUNPLACE']._serialized_start=502
   _globals['_RUNPLACE']._serialized_end=559
   _globals['_EXECUTETOOLREQUEST']._serialized_start=562
-  _globals['_EXECUTETOOLREQUEST']._serialized_end=864
-  _globals['_EXECUTETOOLRESPONSE']._serialized_start=867
-  _globals['_EXECUTETOOLRESPONSE']._serialized_end=1077
-  _globals['_EXECUTING']._serialized_start=1079
-  _globals['_EXECUTING']._serialized_end=1134
-  _globals['_PROGRESS']._serialized_start=1136
-  _globals['_PROGRESS']._serialized_end=1199
-  _globals['_COMPLETED']._serialized_start=1201
-  _globals['_COMPLETED']._serialized_end=1296
-  _globals['_FAILED']._serialized_start=1298
-  _globals['_FAILED']._serialized_end=1417
-  _globals['_TOOLSERVICE']._serialized_start=1420
-  _globals['_TOOLSERVICE']._serialized_end=1832
+  _globals['_EXECUTETOOLREQUEST']._serialized_end=890
+  _globals['_EXECUTETOOLRESPONSE']._serialized_start=893
+  _globals['_EXECUTETOOLRESPONSE']._serialized_end=1103
+  _globals['_EXECUTING']._serialized_start=1105
+  _globals['_EXECUTING']._serialized_end=1160
+  _globals['_PROGRESS']._serialized_start=1162
+  _globals['_PROGRESS']._serialized_end=1225
+  _globals['_COMPLETED']._serialized_start=1227
+  _globals['_COMPLETED']._serialized_end=1322
+  _globals['_FAILED']._serialized_start=1324
+  _globals['_FAILED']._serialized_end=1443
+  _globals['_TOOLSERVICE']._serialized_start=1446
+  _globals['_TOOLSERVICE']._serialized_end=1858
 # @@protoc_insertion_point(module_scope)

@@ -159,6 +159,7 @@ class ExecuteToolRequest(_message.Message):
     PROJECT_ID_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     RUN_PLACE_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
     agent_id: _builtins.str
     """The agent in whose name it is done. A run's token names it already: then it is empty or the same."""
     name: _builtins.str
@@ -171,6 +172,10 @@ class ExecuteToolRequest(_message.Message):
     """
     request_id: _builtins.str
     """Of the caller's choice; unique within the tenant."""
+    state: _builtins.str
+    """For a tool that keeps state: the content of its last successful result in the conversation, empty when there is
+    none; ignored for others. It does not belong to what the key stands for: a repeated call is answered as it ended.
+    """
     @_builtins.property
     def run_place(self) -> Global___RunPlace:
         """Of a runner, with the run's token only."""
@@ -184,10 +189,11 @@ class ExecuteToolRequest(_message.Message):
         project_id: _builtins.str = ...,
         request_id: _builtins.str = ...,
         run_place: Global___RunPlace | None = ...,
+        state: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "request_id", b"request_id", "run_place", b"run_place"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "arguments_json", b"arguments_json", "key", b"key", "name", b"name", "project_id", b"project_id", "request_id", b"request_id", "run_place", b"run_place"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "arguments_json", b"arguments_json", "key", b"key", "name", b"name", "project_id", b"project_id", "request_id", b"request_id", "run_place", b"run_place", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_key: _TypeAlias = _typing.Literal["request_id", "run_place"]  # noqa: Y015
     _WhichOneofArgType_key: _TypeAlias = _typing.Literal["key", b"key"]  # noqa: Y015
