@@ -55,6 +55,12 @@ async def test_a_run_with_tools_is_seen_as_it_happens(api: Api, client: Client) 
     assert kinds.index("tool_executing") < kinds.index("tool_completed") < kinds.index("run_succeeded")
 
 
+async def test_files_go_along_with_a_message(api: Api, client: Client) -> None:
+    files = {"roses.md": b"Roses are pruned in March."}
+    answer = await client.call("run", "Read it.", agent=await api.make_agent("scripted"), attachments=files, timeout=60)
+    assert "Roses are pruned in March." in answer.text
+
+
 async def test_a_cancelled_run_is_told_with_what_it_said_until_then(api: Api, client: Client) -> None:
     agent = await api.make_agent("scripted:tps=20,count=400")
     running = asyncio.create_task(client.call("run", "Talk.", agent=agent, request_id="talk", timeout=60))

@@ -46,7 +46,13 @@ def test_an_address_says_whether_it_wants_tls(address: str, target: str, is_tls:
 
 def a_start(request_id: str = "", busy_strategy: BusyStrategyName | None = None) -> InitiateAgentRequest:
     return initiate_request(
-        "Hi", thread="thr_1", agent="agt_1", project="", request_id=request_id, busy_strategy=busy_strategy
+        "Hi",
+        thread="thr_1",
+        agent="agt_1",
+        project="",
+        request_id=request_id,
+        busy_strategy=busy_strategy,
+        attachments={"roses.md": b"# Roses"},
     )
 
 
@@ -55,6 +61,11 @@ def test_every_start_can_be_repeated() -> None:
     assert len(keys) == 3
     assert "" not in keys
     assert a_start("mine").request_id == "mine"
+
+
+def test_files_go_along_under_their_names() -> None:
+    (file,) = a_start().attachments
+    assert (file.name, file.content) == ("roses.md", b"# Roses")
 
 
 def test_every_strategy_of_the_contract_has_a_name() -> None:

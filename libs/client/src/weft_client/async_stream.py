@@ -1,18 +1,17 @@
 """The events of a run, for asyncio."""
 
-import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Self
 
-import grpc
 from weft.gateway.v1.agent_gateway_service_pb2 import InitiateAgentResponse
 
 from weft_client.answer import Answer, AnswerSoFar
 from weft_client.async_channel import AsyncTermsChannel
-from weft_client.errors import UnavailableError, WeftError
+from weft_client.async_follow import follow, read
+from weft_client.errors import WeftError
 from weft_client.events import Event
 from weft_client.patience import Tries
 from weft_client.services import AsyncServices
@@ -112,7 +111,7 @@ class _Source:
         timeout = None if self._until is None else max(self._until - now, 0.0)
         call = self._services.gateway.StreamAgent(self._plan.start_request(), timeout=timeout)
         try:
-            first = await self._read(call, tries.remaining(now))
+            first = await read(call, tries.remaining(now))
             self._so_far.begin(started_by(first or None))
             return call
         except WeftError as error:
@@ -131,32 +130,12 @@ class _Source:
         await self.begin()
         plan = self._plan
         watch = Watch(self._so_far.run_id, plan.after_seq, self._terms.outage(), follow=plan.follow, until=self._until)
-        while not watch.is_ended:
-            seconds = watch.seconds_left(time.monotonic())
-            call = self._open or self._services.gateway.RunEvents(watch.request(), timeout=seconds)
-            self._open = None
-            try:
-                async with aclosing(self._admitted(call, watch)) as events:
-                    async for event in events:
-                        yield event
-                delay = watch.ended(time.monotonic())
-            except WeftError as error:
-                delay = watch.broken(error, time.monotonic())
-            finally:
-                call.cancel()  # nobody else does: an abandoned stream would go on at the server
-            if not watch.is_ended:
-                await self._channel.pause(delay)
 
-    async def _admitted(self, call: Any, watch: Watch) -> AsyncGenerator[Event, None]:
+        def open_call(seconds: float | None) -> Any:
+            call, self._open = self._open, None
+            return call or self._services.gateway.RunEvents(watch.request(), timeout=seconds)
+
         silence_seconds = self._terms.patience.silence_seconds
-        while not watch.is_ended and (response := await self._read(call, silence_seconds)) is not grpc.aio.EOF:
-            for event in watch.admit(response):
+        async with aclosing(follow(watch, open_call, self._channel, silence_seconds)) as events:
+            async for event in events:
                 yield event
-
-    @staticmethod
-    async def _read(call: Any, silence_seconds: float) -> Any:
-        try:
-            async with asyncio.timeout(silence_seconds):
-                return await call.read()
-        except TimeoutError:
-            raise UnavailableError("", f"nothing came for {silence_seconds:g} s") from None

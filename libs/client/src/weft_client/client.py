@@ -1,6 +1,7 @@
 """`Weft`: the client for synchronous code."""
 
 import time
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
@@ -58,6 +59,7 @@ class Weft(Services):
         project: str = "",
         request_id: str = "",
         busy_strategy: BusyStrategyName | None = None,
+        attachments: Mapping[str, bytes] | None = None,
         follow: bool = False,
         timeout: float | None = None,
     ) -> Answer:
@@ -73,6 +75,7 @@ class Weft(Services):
             project=project,
             request_id=request_id,
             busy_strategy=busy_strategy,
+            attachments=attachments,
             follow=follow,
             timeout=timeout,
         ) as stream:
@@ -87,16 +90,23 @@ class Weft(Services):
         project: str = "",
         request_id: str = "",
         busy_strategy: BusyStrategyName | None = None,
+        attachments: Mapping[str, bytes] | None = None,
         follow: bool = False,
         timeout: float | None = None,
     ) -> RunStream:
         """Have a message answered, and see it happen. The run starts with the first event, or on entering `with`.
 
-        `request_id` is the key under which the start can be repeated; one is made if none is given. `timeout` bounds
-        the watch, not the run.
+        `request_id` is the key under which the start can be repeated; one is made if none is given. `attachments`
+        are files by their names: text, Markdown, HTML, PDF. `timeout` bounds the watch, not the run.
         """
         request = initiate_request(
-            text, thread=thread, agent=agent, project=project, request_id=request_id, busy_strategy=busy_strategy
+            text,
+            thread=thread,
+            agent=agent,
+            project=project,
+            request_id=request_id,
+            busy_strategy=busy_strategy,
+            attachments=attachments,
         )
         return self._stream(WatchPlan(initiate=request, follow=follow, timeout=timeout))
 
@@ -115,11 +125,18 @@ class Weft(Services):
         project: str = "",
         request_id: str = "",
         busy_strategy: BusyStrategyName | None = None,
+        attachments: Mapping[str, bytes] | None = None,
         timeout: float | None = None,
     ) -> InitiateAgentResponse:
         """Start a run and return its ids at once."""
         request = initiate_request(
-            text, thread=thread, agent=agent, project=project, request_id=request_id, busy_strategy=busy_strategy
+            text,
+            thread=thread,
+            agent=agent,
+            project=project,
+            request_id=request_id,
+            busy_strategy=busy_strategy,
+            attachments=attachments,
         )
         return self.gateway.InitiateAgent(request, timeout=timeout)
 

@@ -11,6 +11,7 @@ from weft_client.answer import Answer, AnswerSoFar
 from weft_client.channel import TermsChannel
 from weft_client.errors import WeftError
 from weft_client.events import Event
+from weft_client.follow import follow
 from weft_client.patience import Tries
 from weft_client.services import Services
 from weft_client.silence import SilenceGuard
@@ -128,23 +129,9 @@ class _Source:
         self.begin()
         plan = self._plan
         watch = Watch(self._so_far.run_id, plan.after_seq, self._terms.outage(), follow=plan.follow, until=self._until)
-        while not watch.is_ended:
-            seconds = watch.seconds_left(time.monotonic())
-            call = self._open or self._services.gateway.RunEvents(watch.request(), timeout=seconds)
-            self._open = None
-            try:
-                yield from self._admitted(call, watch)
-                delay = watch.ended(time.monotonic())
-            except WeftError as error:
-                delay = watch.broken(error, time.monotonic())
-            finally:
-                call.cancel()  # nobody else does: an abandoned stream would go on at the server
-            if not watch.is_ended:
-                self._channel.pause(delay)
 
-    def _admitted(self, call: Any, watch: Watch) -> Iterator[Event]:
-        with SilenceGuard(call, self._terms.patience.silence_seconds) as guard:
-            for response in guard.responses():
-                yield from watch.admit(response)
-                if watch.is_ended:
-                    return
+        def open_call(seconds: float | None) -> Any:
+            call, self._open = self._open, None
+            return call or self._services.gateway.RunEvents(watch.request(), timeout=seconds)
+
+        yield from follow(watch, open_call, self._channel, self._terms.patience.silence_seconds)

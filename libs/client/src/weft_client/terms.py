@@ -2,6 +2,7 @@
 
 import os
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -94,12 +95,15 @@ def initiate_request(
     project: str,
     request_id: str,
     busy_strategy: BusyStrategyName | None,
+    attachments: Mapping[str, bytes] | None,
 ) -> InitiateAgentRequest:
     """Return the request that starts a run, with a `request_id` in any case: so it can be repeated."""
     request = InitiateAgentRequest(text=text, thread_id=thread, agent_id=agent, project_id=project)
     request.request_id = request_id or f"sdk-{uuid.uuid4()}"
     if busy_strategy is not None:
         request.busy_strategy = BusyStrategy.Value(f"BUSY_STRATEGY_{busy_strategy.upper()}")
+    for name, content in (attachments or {}).items():
+        request.attachments.add(name=name, content=content)
     return request
 
 

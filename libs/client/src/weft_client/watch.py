@@ -1,4 +1,4 @@
-"""A place in a run's log, and what becomes of it when a stream breaks. Pure: the clients do the calling and waiting."""
+"""A place in a run's log. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,9 +12,10 @@ from weft.gateway.v1.agent_gateway_service_pb2 import (
     StreamAgentResponse,
 )
 
-from weft_client.errors import InternalError, WeftError, time_is_over
+from weft_client.errors import InternalError
 from weft_client.events import Event
-from weft_client.patience import Outage, is_transient
+from weft_client.patience import Outage
+from weft_client.resume import Resumable
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,36 +38,30 @@ class WatchPlan:
         return StreamAgentRequest(initiate=self.initiate, follow_successor=self.follow)
 
 
-class Watch:
+class Watch(Resumable[Event]):
     """Takes what streams bring and gives each event once, in order, whatever is cut, repeated or left out between.
 
-    `follow` goes on with the run that took this one over. `until` is the end of the caller's own time, on the clock
-    that `now` comes from; None for no bound.
+    `follow` goes on with the run that took this one over.
     """
 
     def __init__(
         self, run_id: str, after_seq: int, outage: Outage, *, follow: bool = False, until: float | None = None
     ) -> None:
-        self.run_id, self.last_seq, self.is_ended = run_id, after_seq, False
-        self._outage, self._follow, self._until = outage, follow, until
+        super().__init__(run_id, outage, until)
+        self.last_seq, self._follow = after_seq, follow
         # Behind a terminal event the server has nothing to send: only then may a stream end without bringing one.
         self._may_be_over = after_seq > 0
         self._has_moved = False
+
+    @property
+    def run_id(self) -> str:
+        return self.subject
 
     def request(self) -> RunEventsRequest:
         self._has_moved = False
         return RunEventsRequest(run_id=self.run_id, after_seq=self.last_seq, follow_successor=self._follow)
 
-    def seconds_left(self, now: float) -> float | None:
-        """Return what a call may take, None for no bound. Raises: DeadlineExceededError: the caller's time is over."""
-        if self._until is None:
-            return None
-        if now >= self._until:
-            raise time_is_over(self.run_id)
-        return self._until - now
-
     def admit(self, response: RunEventsResponse | StreamAgentResponse) -> Iterator[Event]:
-        """Yield what is new in a response. Raises: InternalError, which is transient: events between are missing."""
         if not response.events:
             self._outage.heard()
         for event in map(Event, response.events):
@@ -76,19 +71,11 @@ class Watch:
                 yield event
 
     def ended(self, now: float) -> float:
-        """The stream ended with OK. Return the seconds to wait before the next. Raises: WeftError: none will help."""
         if self._may_be_over:
             self.is_ended = True
         if self.is_ended or self._has_moved:
             return 0.0
         return self.broken(InternalError("", f"the stream of {self.run_id} ended before the run"), now)
-
-    def broken(self, error: WeftError, now: float) -> float:
-        """The stream failed. Return the seconds to wait before the next. Raises: `error`: none will help."""
-        if not is_transient(error) and error.code != "DEADLINE_EXCEEDED":
-            raise error
-        delay = self._outage.failed(error, now)
-        return delay if self._until is None else min(delay, max(self._until - now, 0.0))
 
     def _is_new(self, event: Event) -> bool:
         if self.is_ended or (event.run_id == self.run_id and event.seq <= self.last_seq):
@@ -100,7 +87,7 @@ class Watch:
     def _move(self, event: Event) -> None:
         self._may_be_over = False
         if event.type == "run.superseded" and self._follow:
-            self.run_id, self.last_seq, self._has_moved = event.payload.successor_run_id, 0, True
+            self.subject, self.last_seq, self._has_moved = event.payload.successor_run_id, 0, True
         else:
             self.last_seq, self.is_ended = event.seq, event.is_terminal
 
