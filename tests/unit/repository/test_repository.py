@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
-LOCKS = ("requirements.lock", "requirements-uv.lock")
+LOCKS = sorted(str(file.relative_to(ROOT)) for file in (*ROOT.glob("*.lock"), *ROOT.glob("deploy/locks/*.lock")))
 GENERATED = ("libs/contracts/src/", "requirements")
 
 

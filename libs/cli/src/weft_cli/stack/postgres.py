@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import version
+from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -138,22 +139,19 @@ def psql_command(programs: Path, port: int) -> tuple[str, ...]:
     return (str(programs / "bin" / "psql"), "--no-psqlrc", "--quiet", "-v", "ON_ERROR_STOP=1", "-d", target, "-f", "-")
 
 
-def setup_sql(keys: Keys) -> str:
-    """Roles and database, for a new cluster as for one that has them."""
-    logins = {"weft_owner": keys.weft_owner, "weft_app": keys.weft_app, "weft_queue": keys.weft_queue}
-    names = ", ".join(f"'{name}'" for name in (*logins, "weft_definer"))
-    return "\n".join(
-        [
-            f"SELECT format('CREATE ROLE %I NOLOGIN', name) FROM unnest(ARRAY[{names}]) AS name",  # noqa: S608
-            "WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) \\gexec",
-            *(f"ALTER ROLE {name} LOGIN PASSWORD '{password}';" for name, password in logins.items()),
-            "GRANT weft_definer TO weft_owner;",
-            f"SELECT 'CREATE DATABASE {DATABASE} OWNER weft_owner'",
-            f"WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '{DATABASE}') \\gexec",
-            f"REVOKE ALL ON DATABASE {DATABASE} FROM PUBLIC;",
-            f"GRANT CONNECT ON DATABASE {DATABASE} TO weft_app, weft_queue;",
-        ]
-    )
+def setup_sql() -> str:
+    """Roles and database, for a new cluster as for one that has them; see `setup_env`."""
+    return files("weft_cli.stack").joinpath("roles.sql").read_text()
+
+
+def setup_env(keys: Keys) -> dict[str, str]:
+    """Return the passwords as roles.sql takes them."""
+    return {
+        "PGPASSWORD": keys.postgres,
+        "WEFT_OWNER_PASSWORD": keys.weft_owner,
+        "WEFT_APP_PASSWORD": keys.weft_app,
+        "WEFT_QUEUE_PASSWORD": keys.weft_queue,
+    }
 
 
 def take_over(data: Path) -> None:

@@ -70,8 +70,8 @@ def set_up_roles(fleet: Fleet) -> None:
     plan = fleet.plan
     assert plan.programs is not None
     command = postgres.psql_command(plan.programs, plan.ports["postgres"])
-    spec = members.task_spec(plan, "roles", command, {"PGPASSWORD": plan.keys.postgres})
-    fleet.run(spec, "setting up the roles", postgres.setup_sql(plan.keys))
+    spec = members.task_spec(plan, "roles", command, postgres.setup_env(plan.keys))
+    fleet.run(spec, "setting up the roles", postgres.setup_sql())
 
 
 def migrate(fleet: Fleet, env: Mapping[str, str] | None = None) -> None:
