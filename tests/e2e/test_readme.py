@@ -35,6 +35,7 @@ PRINTS: Mapping[str, tuple[str, ...]] = {
     '{"text": "Say hello."}': (r'"threadId": "thr_', r'"seq": "1"', r'"runSucceeded"'),
     '"after_seq": 4': (r'"seq": "5"', r'"runSucceeded"'),
     "StreamAgent": (r'(?s)"initiated": .*"runId": "(run_\w+)".*"initiated": .*"runId": "\1"', r'"runSucceeded"'),
+    "ThreadEvents": (r'"messageCreated"', r'"runStarted"', r'"runEvent"', r'"threadDeleted"', r'"cursor"'),
     "WaitRun": ("RUN_STATE_SUCCEEDED", '"runs": '),
     "CancelRun": ("RUN_STATE_CANCELLED", '"modelClosedTime"', '"endTime"'),
     "Prune the roses": ("search_documents", "read_document", r'"title": "Prune the roses"'),

@@ -37,6 +37,7 @@ def test_what_the_gateway_passes_on_declares_what_its_service_declares() -> None
     reasons = {rpc.name: rpc.contract.reasons for rpc in all_rpcs()}
     assert reasons["AgentGateway/InitiateAgent"] == reasons["AdmissionService/InitiateRun"]
     assert reasons["AgentGateway/StreamAgent"] == reasons["AdmissionService/InitiateRun"]
+    assert reasons["AgentGateway/ThreadEvents"] == reasons["RunLogService/ReadThreadEvents"]
     assert reasons["AgentGateway/RunEvents"] == reasons["RunLogService/ReadEvents"]
 
 

@@ -183,6 +183,12 @@ async def read_thread_beyond_the_end(rpc: Rpc, owner: Estate) -> Attempt:
     return Attempt(made(thread_id=owner.thread_id, after_seq=1_000_000))
 
 
+@trouble("CURSOR_OUT_OF_RANGE", "AgentGateway/ThreadEvents")
+async def watch_thread_beyond_the_end(rpc: Rpc, owner: Estate) -> Attempt:
+    made: Any = rpc.request
+    return Attempt(made(thread_id=owner.thread_id, after={"thread_seq": 1_000_000}))
+
+
 @trouble("AGENT_IN_USE", "AgentService/DeleteAgent")
 async def delete_agent_that_runs(rpc: Rpc, owner: Estate) -> Attempt:
     made: Any = rpc.request

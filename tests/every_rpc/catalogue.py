@@ -64,7 +64,7 @@ UNCHECKED_IDS: Final = {
 }
 
 # Streams that end with what they show, which goes on here: their first response is all that is read.
-ENDLESS: Final = {"AgentGateway/StreamAgent"}
+ENDLESS: Final = {"AgentGateway/StreamAgent", "AgentGateway/ThreadEvents"}
 
 
 @dataclass(frozen=True)

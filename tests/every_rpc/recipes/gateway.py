@@ -6,6 +6,7 @@ from google.protobuf.message import Message
 from weft.gateway.v1 import agent_gateway_service_pb2 as gateway
 from weft.runs.v1 import admission_service_pb2 as admission
 from weft.runs.v1 import run_pb2
+from weft.runs.v1 import run_service_pb2 as runs
 
 from every_rpc.recipe import Asked, new_key, plain, recipe
 from every_rpc.world import Estate
@@ -45,6 +46,19 @@ async def _initiate_fields(estate: Estate) -> dict[str, Any]:
         "request_id": new_key(),
         "busy_strategy": run_pb2.BUSY_STRATEGY_ENQUEUE,
     }
+
+
+@plain(gateway.ThreadEventsRequest)
+def _(estate: Estate) -> Message:
+    return gateway.ThreadEventsRequest(thread_id=estate.thread_id)
+
+
+@recipe(gateway.ThreadEventsRequest, "in a run")
+async def thread_events_in_a_run(estate: Estate) -> Asked:
+    run = await estate.make_claimed_run()
+    made = await estate.do(runs.GetRunRequest(run_id=run.run_id))
+    cursor = gateway.ThreadCursor(thread_seq=3, run_id=run.run_id, run_seq=1)
+    return Asked(gateway.ThreadEventsRequest(thread_id=made.run.thread_id, after=cursor))
 
 
 @plain(gateway.RunEventsRequest)

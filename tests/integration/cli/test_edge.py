@@ -42,6 +42,11 @@ class PacedGateway(AgentGatewayServicer):
     ) -> AsyncIterator[pb.StreamAgentResponse]:
         yield pb.StreamAgentResponse(initiated=pb.InitiateAgentResponse(thread_id=request.initiate.text))
 
+    async def ThreadEvents(
+        self, request: pb.ThreadEventsRequest, _context: "grpc.aio.ServicerContext[object, object]"
+    ) -> AsyncIterator[pb.ThreadEventsResponse]:
+        yield pb.ThreadEventsResponse(cursor=request.after)
+
     async def RunEvents(
         self, _request: pb.RunEventsRequest, _context: "grpc.aio.ServicerContext[object, object]"
     ) -> AsyncIterator[pb.RunEventsResponse]:

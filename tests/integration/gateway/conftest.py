@@ -15,15 +15,16 @@ from weft.gateway.v1 import agent_gateway_service_pb2_grpc as rpc
 from weft_gateway.server import Gateway, compose
 from weft_gateway.settings import GatewaySettings
 from weft_grpckit.program import Program, end_tasks
-from weft_testkit.fake_upstream import FakeRun, FakeUpstream
+from weft_testkit.fake_upstream import FakeRun, FakeThread, FakeUpstream
 from weft_testkit.redis_server import RedisServer
 from weft_wire.outlet import RedisOutlet
 
 TENANT, OTHER_TENANT = UUID(int=1), UUID(int=2)
 KEY, READER_KEY, WRITER_KEY, OTHER_KEY = "weft_owner", "weft_reader", "weft_writer", "weft_other"
+THREADS_KEY = "weft_threads"
 OPERATOR_KEY = "o" * 32
 TOKEN_KEY = b"t" * 32
-SCOPES = ("runs.read", "runs.write", "tools.execute", "agents.read")
+SCOPES = ("runs.read", "runs.write", "threads.read", "tools.execute", "agents.read")
 
 
 @dataclass
@@ -52,6 +53,11 @@ class Edge:
         initiate = pb.InitiateAgentRequest(**{"text": "hello", **fields})
         request = pb.StreamAgentRequest(initiate=initiate, follow_successor=follow_successor)
         return self.stub.StreamAgent(request, metadata=(("x-api-key", key),))
+
+    def watch_thread(self, thread: FakeThread | str, key: str = KEY, **fields: Any) -> Any:
+        thread_id = thread if isinstance(thread, str) else thread.thread_id
+        request = pb.ThreadEventsRequest(thread_id=thread_id, **fields)
+        return self.stub.ThreadEvents(request, metadata=(("x-api-key", key),))
 
     async def stop(self) -> None:
         self.program.stopping.set()
@@ -83,13 +89,14 @@ def settings_of(redis: RedisServer, upstream: FakeUpstream, overrides: dict[str,
 
 @asynccontextmanager
 async def upstream_on(redis: RedisServer) -> AsyncIterator[FakeUpstream]:
-    """A fake threads that publishes over the real Redis, with four keys."""
+    """A fake threads that publishes over the real Redis, with five keys."""
     outlet = RedisOutlet(redis.url)
     sending = asyncio.create_task(outlet.run())
     upstream = FakeUpstream(TOKEN_KEY, outlet.publish)
     upstream.add_key(KEY, TENANT, *SCOPES)
     upstream.add_key(READER_KEY, TENANT, "runs.read")
     upstream.add_key(WRITER_KEY, TENANT, "runs.write")
+    upstream.add_key(THREADS_KEY, TENANT, "threads.read")
     upstream.add_key(OTHER_KEY, OTHER_TENANT, *SCOPES)
     try:
         async with upstream:

@@ -150,11 +150,11 @@ async def test_a_client_that_cancels_frees_its_subscription(edge: Any) -> None:
     calls = [edge.watch(run) for _ in range(3)]
     for call in calls:
         assert await read(call, 1) == [1]
-    assert (edge.gateway.hub.watched_runs, await edge.redis_subscriptions()) == (1, 1)
+    assert (edge.gateway.hub.watched, await edge.redis_subscriptions()) == (1, 1)
     for call in calls:
         call.cancel()
     await until(lambda: edge.gateway.server.active_calls == 0)
-    assert edge.gateway.hub.watched_runs == 0
+    assert edge.gateway.hub.watched == 0
     await edge.subscriptions_become(0)
 
 
@@ -168,7 +168,7 @@ async def test_a_client_that_cancels_under_full_load_frees_its_subscription(edge
     await asyncio.sleep(0.3)
     call.cancel()
     await until(lambda: edge.gateway.server.active_calls == 0)
-    assert edge.gateway.hub.watched_runs == 0
+    assert edge.gateway.hub.watched == 0
 
 
 async def test_a_deadline_ends_the_watch_and_frees_it(edge: Any) -> None:
@@ -177,7 +177,7 @@ async def test_a_deadline_ends_the_watch_and_frees_it(edge: Any) -> None:
     error = await failure(edge.watch(run, timeout=0.3))
     assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     await until(lambda: edge.gateway.server.active_calls == 0)
-    assert edge.gateway.hub.watched_runs == 0
+    assert edge.gateway.hub.watched == 0
 
 
 async def test_silence_is_filled_with_keepalives_that_are_not_in_the_log(impatient: Any) -> None:
@@ -252,7 +252,7 @@ async def test_a_watch_that_cannot_be_is_refused(edge: Any, number: int, after_s
     edge.threads.append(edge.threads.add_run(TENANT, 1), 3)
     error = await failure(edge.watch(format_id("run", UUID(int=number)), after_seq, key))
     assert reason_of(error) == reason
-    await until(lambda: edge.gateway.hub.watched_runs == 0)
+    await until(lambda: edge.gateway.hub.watched == 0)
 
 
 async def test_a_wrong_kind_of_id_is_refused(edge: Any) -> None:
@@ -315,7 +315,7 @@ async def test_who_follows_goes_on_with_the_run_that_took_over_and_ends_with_one
     assert [(event.run_id, event.seq) for event in last] == [(third.run_id, 3)]
     assert await read_all(plain) == [1, 2, 3, 4], "who does not follow is not led on"
     await until(lambda: edge.gateway.server.active_calls == 0)
-    assert edge.gateway.hub.watched_runs == 0
+    assert edge.gateway.hub.watched == 0
     await edge.subscriptions_become(0)
 
 

@@ -56,7 +56,7 @@ async def test_the_client_that_leaves_frees_its_stream_and_the_run_goes_on(edge:
     assert await read(call, 1) == [1]
     call.cancel()
     await until(lambda: edge.gateway.server.active_calls == 0)
-    assert edge.gateway.hub.watched_runs == 0
+    assert edge.gateway.hub.watched == 0
     await edge.subscriptions_become(0)
     edge.threads.append(run, is_terminal=True)
     assert await read_all(edge.watch(run, 1)) == [2]
@@ -117,7 +117,7 @@ async def test_what_initiate_is_refused_for_is_told_as_by_initiate_agent(edge: A
         "THREAD_BUSY",
         {"run_id": "run_1"},
     )
-    assert edge.gateway.hub.watched_runs == 0
+    assert edge.gateway.hub.watched == 0
 
 
 async def test_a_reason_without_details_is_kept(edge: Any) -> None:

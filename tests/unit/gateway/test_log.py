@@ -6,7 +6,7 @@ from uuid import UUID
 
 from weft.runs.v1 import run_log_service_pb2 as pb
 from weft_core.caller import Caller, CallerKind
-from weft_gateway.live.log import Page, RunLog
+from weft_gateway.live.log import EventLog, Page
 from weft_grpckit.tokens import TokenSigner
 
 SOMEBODY = Caller(CallerKind.CALLER, UUID(int=1), "somebody", frozenset({"runs.read"}))
@@ -30,7 +30,7 @@ class SlowLog:
         return call
 
 
-def reading(log: RunLog, caller: Caller = SOMEBODY) -> asyncio.Task[Page]:
+def reading(log: EventLog, caller: Caller = SOMEBODY) -> asyncio.Task[Page]:
     return asyncio.create_task(log.read(caller, "run_1", 0, serve_deleted=False, patience=0))
 
 
@@ -41,7 +41,7 @@ async def turns() -> None:
 
 async def test_who_comes_while_a_read_is_under_way_sees_what_was_written_since() -> None:
     slow: Any = SlowLog()
-    log = RunLog(slow, TokenSigner(b"k" * 32))
+    log = EventLog(slow, TokenSigner(b"k" * 32))
     early = reading(log)
     await turns()
     slow.head = 1
@@ -56,7 +56,7 @@ async def test_who_comes_while_a_read_is_under_way_sees_what_was_written_since()
 
 async def test_those_who_come_together_read_once_and_never_with_another_tenant() -> None:
     slow: Any = SlowLog()
-    log = RunLog(slow, TokenSigner(b"k" * 32))
+    log = EventLog(slow, TokenSigner(b"k" * 32))
     together = [reading(log) for _ in range(50)]
     other = reading(log, SOMEBODY_ELSE)
     await turns()
@@ -66,5 +66,4 @@ async def test_those_who_come_together_read_once_and_never_with_another_tenant()
         results = await asyncio.gather(*together[1:], other)
     assert len(results) == 50
     assert slow.reads == 2
-    assert not log._next
-    assert not log._under_way
+    assert log._reads.is_idle

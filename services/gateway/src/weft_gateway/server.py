@@ -17,18 +17,20 @@ from weft_gateway.edge.access import EdgeAccessInterceptor
 from weft_gateway.edge.api_keys import POSITIVE_SECONDS, ApiKeys
 from weft_gateway.edge.open_streams import OpenStreams
 from weft_gateway.forwarding import ForwardingHandler
-from weft_gateway.live import run_events, stream_agent
+from weft_gateway.live import run_events, stream_agent, thread_events
 from weft_gateway.live.hub import Hub
-from weft_gateway.live.log import RunLog
+from weft_gateway.live.log import EventLog
 from weft_gateway.live.run_events import RunEvents
 from weft_gateway.live.run_stream import RunStreams
 from weft_gateway.live.stream_agent import StreamAgent
+from weft_gateway.live.thread_events import ThreadEvents
+from weft_gateway.live.thread_stream import ThreadStreams
 from weft_gateway.public import SERVICES, public_routes
 from weft_gateway.settings import GatewaySettings
 
 OPERATOR = Caller(CallerKind.CALLER, NOBODY, "operator", OPERATOR_SCOPES)
 # Streams that their callers resume elsewhere.
-WATCHES = (run_events.PATH, stream_agent.PATH)
+WATCHES = (run_events.PATH, stream_agent.PATH, thread_events.PATH)
 # The longest public method with one response: WaitRun waits for up to a minute.
 _UNARY_SECONDS = 75.0
 
@@ -58,7 +60,7 @@ async def compose(program: Program, settings: GatewaySettings) -> Gateway:
     streams = OpenStreams()
     program.spawn("revoked keys", streams.end_revoked(keys, POSITIVE_SECONDS))
 
-    log = RunLog(threads, signer)
+    log = EventLog(threads, signer)
     hub = Hub(lambda on_frame, on_reconnect: LiveEvents(settings.redis_url, on_frame, on_reconnect), log)
     for name, task in hub.tasks().items():
         program.spawn(name, task)
@@ -72,6 +74,7 @@ async def compose(program: Program, settings: GatewaySettings) -> Gateway:
     runs = RunStreams(hub, log, settings.keepalive_seconds)
     server.add_handler(RunEvents(runs).handler())
     server.add_handler(StreamAgent(threads, runs).handler())
+    server.add_handler(ThreadEvents(ThreadStreams(hub, log, runs, settings.keepalive_seconds)).handler())
     server.add_handler(ForwardingHandler(public_routes(threads, tools)))
     server.show(SERVICES)
     program.on_drain(lambda: _end_streams(streams, settings.stop_grace_seconds))

@@ -44,8 +44,19 @@ def response_of(events: Sequence[bytes]) -> bytes:
     """Return a serialized RunEventsResponse of serialized RunEvents; a StreamAgentResponse has the same bytes."""
     pieces: list[bytes] = []
     for event in events:
-        pieces += (_EVENTS_TAG, _varint(len(event)), event)
+        pieces += (_EVENTS_TAG, varint(len(event)), event)
     return b"".join(pieces)
+
+
+def events_of(response: bytes) -> list[bytes]:
+    """Return the serialized RunEvents of what `response_of` made."""
+    events: list[bytes] = []
+    at = 0
+    while at < len(response):
+        length, at = _read_varint(response, at + len(_EVENTS_TAG))
+        events.append(response[at : at + length])
+        at += length
+    return events
 
 
 def keepalive(run_id: str, head_seq: int) -> bytes:
@@ -58,7 +69,7 @@ def keepalive(run_id: str, head_seq: int) -> bytes:
 
 def initiated(response: bytes) -> bytes:
     """Return a serialized StreamAgentResponse of a serialized InitiateAgentResponse."""
-    return b"".join((_INITIATED_TAG, _varint(len(response)), response))
+    return b"".join((_INITIATED_TAG, varint(len(response)), response))
 
 
 def successor_of(response: bytes) -> str:
@@ -67,10 +78,20 @@ def successor_of(response: bytes) -> str:
     return last.run_superseded.successor_run_id
 
 
-def _varint(value: int) -> bytes:
+def varint(value: int) -> bytes:
+    """Return a number as protobuf writes it."""
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)
         value >>= 7
     out.append(value)
     return bytes(out)
+
+
+def _read_varint(data: bytes, at: int) -> tuple[int, int]:
+    """Return the number that stands at a place, and the place behind it."""
+    value = shift = 0
+    while data[at] > 0x7F:
+        value |= (data[at] & 0x7F) << shift
+        at, shift = at + 1, shift + 7
+    return value | data[at] << shift, at + 1

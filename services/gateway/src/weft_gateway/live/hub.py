@@ -8,8 +8,7 @@ from typing import Any, Final, Protocol
 
 from google.protobuf.message import DecodeError
 
-from weft_gateway.live.frames import batch_of
-from weft_gateway.live.watch import Watch
+from weft_gateway.live.frames import Batch, batch_of
 
 logger = logging.getLogger(__name__)
 
@@ -17,34 +16,53 @@ HEADS_SECONDS: Final = 1.0
 # Without Redis the heads are all that tells of news.
 HEADS_SECONDS_WITHOUT_WIRE: Final = 0.4
 
-# Ids of tenant and run.
-RunKey = tuple[str, str]
+# Ids of tenant, and of run or thread.
+WatchKey = tuple[str, str]
+
+
+class Watcher(Protocol):
+    """One stream's place in the log of a run or a thread."""
+
+    @property
+    def tenant_id(self) -> str: ...
+
+    @property
+    def watched_id(self) -> str: ...
+
+    @property
+    def is_entitled(self) -> bool: ...
+
+    def push(self, batch: Batch) -> None:
+        """Take what came live; of a thread that is nothing but word that its log has grown."""
+
+    def note_head(self, seq: int) -> None:
+        """Take word that the log goes up to `seq`."""
 
 
 class Wire(Protocol):
-    """Live events, see weft_wire.live.LiveEvents."""
+    """What happens in runs and threads, see weft_wire.live.LiveEvents."""
 
     @property
     def is_connected(self) -> bool: ...
 
-    async def subscribe(self, run_id: str) -> bool: ...
+    async def subscribe(self, watched_id: str) -> bool: ...
 
-    def unsubscribe(self, run_id: str) -> None: ...
+    def unsubscribe(self, watched_id: str) -> None: ...
 
     async def run(self) -> None: ...
 
 
 class Heads(Protocol):
-    """How far the logs of runs are."""
+    """How far the logs of runs and threads are."""
 
-    async def get_heads(self, runs: Sequence[RunKey]) -> list[tuple[str, int]]: ...
+    async def get_heads(self, watched: Sequence[WatchKey]) -> list[tuple[str, int]]: ...
 
 
-class _Run:
-    """A watched run."""
+class _Watched:
+    """A run or a thread that somebody watches."""
 
     def __init__(self, now: float) -> None:
-        self.watches: set[Watch] = set()
+        self.watches: set[Watcher] = set()
         self.last_heard = now
 
 
@@ -55,50 +73,50 @@ class Hub:
         """`make_wire` makes the wire from what is to be called with each frame and after a lost connection."""
         self._wire = make_wire(self._on_frame, self._on_reconnect)
         self._heads = heads
-        self._runs: dict[str, _Run] = {}
+        self._watched: dict[str, _Watched] = {}
         self._suspect = asyncio.Event()
         self._are_all_suspect = False
 
     @property
-    def watched_runs(self) -> int:
-        return len(self._runs)
+    def watched(self) -> int:
+        """How many runs and threads are watched."""
+        return len(self._watched)
 
     def tasks(self) -> dict[str, Coroutine[Any, Any, None]]:
         """Return what must run beside the server."""
         return {"live wire": self._wire.run(), "heads": self._compare_heads()}
 
     @contextmanager
-    def watching(self, watch: Watch) -> Iterator[None]:
+    def watching(self, watch: Watcher) -> Iterator[None]:
         """Feed `watch` with what comes live, once `subscribe` was awaited."""
-        run = self._runs.get(watch.run_id)
-        if run is None:
-            run = self._runs[watch.run_id] = _Run(self._now())
-        run.watches.add(watch)
+        watched = self._watched.get(watch.watched_id)
+        if watched is None:
+            watched = self._watched[watch.watched_id] = _Watched(self._now())
+        watched.watches.add(watch)
         try:
             yield
         finally:
-            run.watches.discard(watch)
-            if not run.watches:
-                del self._runs[watch.run_id]
-                self._wire.unsubscribe(watch.run_id)
+            watched.watches.discard(watch)
+            if not watched.watches:
+                del self._watched[watch.watched_id]
+                self._wire.unsubscribe(watch.watched_id)
 
-    async def subscribe(self, watch: Watch) -> None:
+    async def subscribe(self, watch: Watcher) -> None:
         """Return when what is published from now on is heard, or Redis is too slow: then the heads will tell."""
-        await self._wire.subscribe(watch.run_id)
+        await self._wire.subscribe(watch.watched_id)
 
-    def _on_frame(self, run_id: str, frame: bytes) -> None:
-        run = self._runs.get(run_id)
-        if run is None:
+    def _on_frame(self, watched_id: str, frame: bytes) -> None:
+        watched = self._watched.get(watched_id)
+        if watched is None:
             return
         try:
             batch = batch_of(frame)
         except DecodeError:
             logger.warning("a frame on the live wire is no LiveBatch")
             return
-        if batch.events:
-            run.last_heard = self._now()
-            for watch in run.watches:
-                watch.push(batch)
+        watched.last_heard = self._now()
+        for watch in watched.watches:
+            watch.push(batch)
 
     def _on_reconnect(self) -> None:
         self._are_all_suspect = True
@@ -115,28 +133,28 @@ class Hub:
             try:
                 await self._compare_once()
             except Exception as error:  # whatever it was, the next second asks again
-                logger.warning("heads of watched runs are not known: %s", error)
+                logger.warning("heads of what is watched are not known: %s", error)
                 await asyncio.sleep(HEADS_SECONDS_WITHOUT_WIRE)
 
     async def _compare_once(self) -> None:
-        silent = self._silent_runs()
+        silent = self._silent()
         if not silent:
             return
-        for run_id, seq in await self._heads.get_heads(silent):
-            run = self._runs.get(run_id)
-            for watch in run.watches if run is not None else ():
+        for watched_id, seq in await self._heads.get_heads(silent):
+            watched = self._watched.get(watched_id)
+            for watch in watched.watches if watched is not None else ():
                 watch.note_head(seq)
         self._are_all_suspect = False
 
-    def _silent_runs(self) -> list[RunKey]:
-        """Return the runs of which nothing was heard for a while; all of them when much may have been missed."""
+    def _silent(self) -> list[WatchKey]:
+        """Return what was not heard of for a while; everything when much may have been missed."""
         since = self._now() - (HEADS_SECONDS if self._wire.is_connected else 0)
         return list(
             {
-                (watch.tenant_id, run_id)
-                for run_id, run in self._runs.items()
-                if self._are_all_suspect or run.last_heard <= since
-                for watch in run.watches
+                (watch.tenant_id, watched_id)
+                for watched_id, watched in self._watched.items()
+                if self._are_all_suspect or watched.last_heard <= since
+                for watch in watched.watches
                 if watch.is_entitled
             }
         )

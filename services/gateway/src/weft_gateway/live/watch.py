@@ -1,10 +1,10 @@
 """One watcher's place in a run's log, and what came for it meanwhile. No I/O: the stream asks it what is next."""
 
-import asyncio
 from dataclasses import dataclass
 from typing import Final
 
 from weft_gateway.live.frames import Batch
+from weft_gateway.live.news import News
 
 # Above this a watcher reads the log instead: it is slower than the run, and must not slow others.
 _MAX_BATCHES: Final = 256
@@ -21,34 +21,23 @@ class Due:
     is_terminal: bool
 
 
-class Watch:
+class Watch(News):
     """Where a watcher is. `next_seq` is the first event that it has not been given.
 
     Most of thousands of watches have nothing waiting: they are kept small.
     """
 
-    __slots__ = (
-        "_has_news",
-        "_head",
-        "_waiter",
-        "_waiting",
-        "_waiting_bytes",
-        "is_entitled",
-        "next_seq",
-        "run_id",
-        "tenant_id",
-    )
+    __slots__ = ("_head", "_waiting", "_waiting_bytes", "is_entitled", "next_seq", "tenant_id", "watched_id")
 
     def __init__(self, tenant_id: str, run_id: str, after_seq: int, *, is_entitled: bool = False) -> None:
-        self.tenant_id, self.run_id = tenant_id, run_id
+        super().__init__()
+        self.tenant_id, self.watched_id = tenant_id, run_id
         self.next_seq = after_seq + 1
         # Until the log was read for its caller, nothing shows that the run is theirs.
         self.is_entitled = is_entitled
         self._head = after_seq
         self._waiting: list[Batch] = []
         self._waiting_bytes = 0
-        self._has_news = False
-        self._waiter: asyncio.Future[None] | None = None
 
     @property
     def is_behind(self) -> bool:
@@ -63,13 +52,13 @@ class Watch:
         else:
             self._waiting.append(batch)
             self._waiting_bytes += len(batch.response)
-        self._tell()
+        self.tell()
 
     def note_head(self, seq: int) -> None:
         """Take word that the log goes up to `seq`."""
         if seq > self._head:
             self._head = seq
-            self._tell()
+            self.tell()
 
     def take_live(self) -> Due | None:
         """Return what came live and follows on what the watcher has; None where nothing does."""
@@ -96,31 +85,6 @@ class Watch:
         self._head = max(self._head, head_seq)
         return Due(response, is_ended and last_seq >= head_seq)
 
-    async def news(self, timeout_seconds: float) -> bool:
-        """Wait for anything that `push` or `note_head` brings; tell whether it came in time."""
-        if not self._has_news:
-            loop = asyncio.get_running_loop()
-            self._waiter = waiter = loop.create_future()
-            # One timer and one wake-up: with hundreds of watchers `asyncio.wait` costs an eighth or more of the time.
-            timer = loop.call_later(max(timeout_seconds, 0), _wake, waiter)
-            try:
-                await waiter
-            finally:
-                self._waiter = None
-                timer.cancel()
-        had_news, self._has_news = self._has_news, False
-        return had_news
-
-    def _tell(self) -> None:
-        self._has_news = True
-        if self._waiter is not None:
-            _wake(self._waiter)
-
     def _drop_waiting(self) -> None:
         self._waiting.clear()
         self._waiting_bytes = 0
-
-
-def _wake(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_result(None)

@@ -28,10 +28,11 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from weft.access.v1 import access_pb2 as weft_dot_access_dot_v1_dot_access__pb2
 from weft.runs.v1 import event_pb2 as weft_dot_runs_dot_v1_dot_event__pb2
 from weft.runs.v1 import run_pb2 as weft_dot_runs_dot_v1_dot_run__pb2
+from weft.runs.v1 import thread_event_pb2 as weft_dot_runs_dot_v1_dot_thread__event__pb2
 from weft.threads.v1 import attachment_pb2 as weft_dot_threads_dot_v1_dot_attachment__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+weft/gateway/v1/agent_gateway_service.proto\x12\x0fweft.gateway.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bweft/access/v1/access.proto\x1a\x18weft/runs/v1/event.proto\x1a\x16weft/runs/v1/run.proto\x1a weft/threads/v1/attachment.proto\"\x8b\x03\n\x14InitiateAgentRequest\x12\x19\n\x04text\x18\x01 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01(\x80\x80@\x12>\n\tthread_id\x18\x02 \x01(\tB+\xbaH(r&2$^(thr_[0-7][0-9a-hjkmnp-tv-z]{25})?$\x12=\n\x08\x61gent_id\x18\x03 \x01(\tB+\xbaH(r&2$^(agt_[0-7][0-9a-hjkmnp-tv-z]{25})?$\x12?\n\nproject_id\x18\x04 \x01(\tB+\xbaH(r&2$^(prj_[0-7][0-9a-hjkmnp-tv-z]{25})?$\x12\x1c\n\nrequest_id\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12;\n\rbusy_strategy\x18\x06 \x01(\x0e\x32\x1a.weft.runs.v1.BusyStrategyB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12=\n\x0b\x61ttachments\x18\x07 \x03(\x0b\x32\x1e.weft.threads.v1.NewAttachmentB\x08\xbaH\x05\x92\x01\x02\x10\x10\"\xc6\x01\n\x15InitiateAgentResponse\x12\x12\n\nproject_id\x18\x01 \x01(\t\x12\x11\n\tthread_id\x18\x02 \x01(\t\x12\x0e\n\x06run_id\x18\x03 \x01(\t\x12\x12\n\nmessage_id\x18\x04 \x01(\t\x12%\n\x05state\x18\x05 \x01(\x0e\x32\x16.weft.runs.v1.RunState\x12\x16\n\x0equeue_position\x18\x06 \x01(\x05\x12\x11\n\tis_merged\x18\x07 \x01(\x08\x12\x10\n\x08\x61gent_id\x18\x08 \x01(\t\"o\n\x12StreamAgentRequest\x12?\n\x08initiate\x18\x01 \x01(\x0b\x32%.weft.gateway.v1.InitiateAgentRequestB\x06\xbaH\x03\xc8\x01\x01\x12\x18\n\x10\x66ollow_successor\x18\x02 \x01(\x08\"\xa7\x01\n\x13StreamAgentResponse\x12&\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x16.weft.runs.v1.RunEvent\x12-\n\tkeepalive\x18\x02 \x01(\x0b\x32\x1a.weft.gateway.v1.Keepalive\x12\x39\n\tinitiated\x18\x03 \x01(\x0b\x32&.weft.gateway.v1.InitiateAgentResponse\"\x82\x01\n\x10RunEventsRequest\x12\x38\n\x06run_id\x18\x01 \x01(\tB(\xbaH%r#2!^run_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12\x1a\n\tafter_seq\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x18\n\x10\x66ollow_successor\x18\x03 \x01(\x08\"j\n\x11RunEventsResponse\x12&\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x16.weft.runs.v1.RunEvent\x12-\n\tkeepalive\x18\x02 \x01(\x0b\x32\x1a.weft.gateway.v1.Keepalive\"W\n\tKeepalive\x12\x10\n\x08head_seq\x18\x01 \x01(\x03\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06run_id\x18\x03 \x01(\t2\xdd\x03\n\x0c\x41gentGateway\x12\xa1\x01\n\rInitiateAgent\x12%.weft.gateway.v1.InitiateAgentRequest\x1a&.weft.gateway.v1.InitiateAgentResponse\"A\xca\xc1\x18\nruns.write\xd2\xc1\x18\x11\x64if\xd4\x01\xc8\x01\xc9\x01\xca\x01\xcb\x01\xcc\x01\xcd\x01\x82\xd3\xe4\x93\x02\x18\"\x13/v1/agents:initiate:\x01*\x12\x9b\x01\n\x0bStreamAgent\x12#.weft.gateway.v1.StreamAgentRequest\x1a$.weft.gateway.v1.StreamAgentResponse\"?\xca\xc1\x18\nruns.write\xd2\xc1\x18\x11\x64if\xd4\x01\xc8\x01\xc9\x01\xca\x01\xcb\x01\xcc\x01\xcd\x01\x82\xd3\xe4\x93\x02\x16\"\x11/v1/agents:stream:\x01*0\x01\x12\x8a\x01\n\tRunEvents\x12!.weft.gateway.v1.RunEventsRequest\x1a\".weft.gateway.v1.RunEventsResponse\"4\xca\xc1\x18\truns.read\xd2\xc1\x18\x03j\xce\x01\x82\xd3\xe4\x93\x02\x1a\x12\x18/v1/runs/{run_id}/events0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+weft/gateway/v1/agent_gateway_service.proto\x12\x0fweft.gateway.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bweft/access/v1/access.proto\x1a\x18weft/runs/v1/event.proto\x1a\x16weft/runs/v1/run.proto\x1a\x1fweft/runs/v1/thread_event.proto\x1a weft/threads/v1/attachment.proto\"\x8b\x03\n\x14InitiateAgentRequest\x12\x19\n\x04text\x18\x01 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01(\x80\x80@\x12>\n\tthread_id\x18\x02 \x01(\tB+\xbaH(r&2$^(thr_[0-7][0-9a-hjkmnp-tv-z]{25})?$\x12=\n\x08\x61gent_id\x18\x03 \x01(\tB+\xbaH(r&2$^(agt_[0-7][0-9a-hjkmnp-tv-z]{25})?$\x12?\n\nproject_id\x18\x04 \x01(\tB+\xbaH(r&2$^(prj_[0-7][0-9a-hjkmnp-tv-z]{25})?$\x12\x1c\n\nrequest_id\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12;\n\rbusy_strategy\x18\x06 \x01(\x0e\x32\x1a.weft.runs.v1.BusyStrategyB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12=\n\x0b\x61ttachments\x18\x07 \x03(\x0b\x32\x1e.weft.threads.v1.NewAttachmentB\x08\xbaH\x05\x92\x01\x02\x10\x10\"\xc6\x01\n\x15InitiateAgentResponse\x12\x12\n\nproject_id\x18\x01 \x01(\t\x12\x11\n\tthread_id\x18\x02 \x01(\t\x12\x0e\n\x06run_id\x18\x03 \x01(\t\x12\x12\n\nmessage_id\x18\x04 \x01(\t\x12%\n\x05state\x18\x05 \x01(\x0e\x32\x16.weft.runs.v1.RunState\x12\x16\n\x0equeue_position\x18\x06 \x01(\x05\x12\x11\n\tis_merged\x18\x07 \x01(\x08\x12\x10\n\x08\x61gent_id\x18\x08 \x01(\t\"o\n\x12StreamAgentRequest\x12?\n\x08initiate\x18\x01 \x01(\x0b\x32%.weft.gateway.v1.InitiateAgentRequestB\x06\xbaH\x03\xc8\x01\x01\x12\x18\n\x10\x66ollow_successor\x18\x02 \x01(\x08\"\xa7\x01\n\x13StreamAgentResponse\x12&\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x16.weft.runs.v1.RunEvent\x12-\n\tkeepalive\x18\x02 \x01(\x0b\x32\x1a.weft.gateway.v1.Keepalive\x12\x39\n\tinitiated\x18\x03 \x01(\x0b\x32&.weft.gateway.v1.InitiateAgentResponse\"\x82\x01\n\x10RunEventsRequest\x12\x38\n\x06run_id\x18\x01 \x01(\tB(\xbaH%r#2!^run_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12\x1a\n\tafter_seq\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x18\n\x10\x66ollow_successor\x18\x03 \x01(\x08\"j\n\x11RunEventsResponse\x12&\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x16.weft.runs.v1.RunEvent\x12-\n\tkeepalive\x18\x02 \x01(\x0b\x32\x1a.weft.gateway.v1.Keepalive\"W\n\tKeepalive\x12\x10\n\x08head_seq\x18\x01 \x01(\x03\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06run_id\x18\x03 \x01(\t\"\xf2\x01\n\x0cThreadCursor\x12\x1b\n\nthread_seq\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12;\n\x06run_id\x18\x02 \x01(\tB+\xbaH(r&2$^(run_[0-7][0-9a-hjkmnp-tv-z]{25})?$\x12\x18\n\x07run_seq\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00:n\xbaHk\x1ai\n\ncursor.run\x12\x33run_seq counts the events of run_id, which is empty\x1a&this.run_seq == 0 || this.run_id != \'\'\"\xf2\x01\n\x13ThreadEventsRequest\x12;\n\tthread_id\x18\x01 \x01(\tB(\xbaH%r#2!^thr_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12,\n\x05\x61\x66ter\x18\x02 \x01(\x0b\x32\x1d.weft.gateway.v1.ThreadCursor\x12\x10\n\x08\x66rom_now\x18\x03 \x01(\x08:^\xbaH[\x1aY\n\x13thread_events.start\x12\x1dset one of after and from_now\x1a#!(this.from_now && has(this.after))\"\xac\x01\n\x14ThreadEventsResponse\x12\x30\n\x05items\x18\x01 \x03(\x0b\x32!.weft.gateway.v1.ThreadStreamItem\x12\x33\n\tkeepalive\x18\x02 \x01(\x0b\x32 .weft.gateway.v1.ThreadKeepalive\x12-\n\x06\x63ursor\x18\x03 \x01(\x0b\x32\x1d.weft.gateway.v1.ThreadCursor\"z\n\x10ThreadStreamItem\x12\x31\n\x0cthread_event\x18\x01 \x01(\x0b\x32\x19.weft.runs.v1.ThreadEventH\x00\x12+\n\trun_event\x18\x02 \x01(\x0b\x32\x16.weft.runs.v1.RunEventH\x00\x42\x06\n\x04item\"M\n\x0fThreadKeepalive\x12\x10\n\x08head_seq\x18\x01 \x01(\x03\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\xfc\x04\n\x0c\x41gentGateway\x12\xa1\x01\n\rInitiateAgent\x12%.weft.gateway.v1.InitiateAgentRequest\x1a&.weft.gateway.v1.InitiateAgentResponse\"A\xca\xc1\x18\nruns.write\xd2\xc1\x18\x11\x64if\xd4\x01\xc8\x01\xc9\x01\xca\x01\xcb\x01\xcc\x01\xcd\x01\x82\xd3\xe4\x93\x02\x18\"\x13/v1/agents:initiate:\x01*\x12\x9b\x01\n\x0bStreamAgent\x12#.weft.gateway.v1.StreamAgentRequest\x1a$.weft.gateway.v1.StreamAgentResponse\"?\xca\xc1\x18\nruns.write\xd2\xc1\x18\x11\x64if\xd4\x01\xc8\x01\xc9\x01\xca\x01\xcb\x01\xcc\x01\xcd\x01\x82\xd3\xe4\x93\x02\x16\"\x11/v1/agents:stream:\x01*0\x01\x12\x8a\x01\n\tRunEvents\x12!.weft.gateway.v1.RunEventsRequest\x1a\".weft.gateway.v1.RunEventsResponse\"4\xca\xc1\x18\truns.read\xd2\xc1\x18\x03j\xce\x01\x82\xd3\xe4\x93\x02\x1a\x12\x18/v1/runs/{run_id}/events0\x01\x12\x9c\x01\n\x0cThreadEvents\x12$.weft.gateway.v1.ThreadEventsRequest\x1a%.weft.gateway.v1.ThreadEventsResponse\"=\xca\xc1\x18\x0cthreads.read\xd2\xc1\x18\x03i\xce\x01\x82\xd3\xe4\x93\x02 \x12\x1e/v1/threads/{thread_id}/events0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -58,26 +59,50 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RUNEVENTSREQUEST'].fields_by_name['run_id']._serialized_options = b'\272H%r#2!^run_[0-7][0-9a-hjkmnp-tv-z]{25}$'
   _globals['_RUNEVENTSREQUEST'].fields_by_name['after_seq']._loaded_options = None
   _globals['_RUNEVENTSREQUEST'].fields_by_name['after_seq']._serialized_options = b'\272H\004\"\002(\000'
+  _globals['_THREADCURSOR'].fields_by_name['thread_seq']._loaded_options = None
+  _globals['_THREADCURSOR'].fields_by_name['thread_seq']._serialized_options = b'\272H\004\"\002(\000'
+  _globals['_THREADCURSOR'].fields_by_name['run_id']._loaded_options = None
+  _globals['_THREADCURSOR'].fields_by_name['run_id']._serialized_options = b'\272H(r&2$^(run_[0-7][0-9a-hjkmnp-tv-z]{25})?$'
+  _globals['_THREADCURSOR'].fields_by_name['run_seq']._loaded_options = None
+  _globals['_THREADCURSOR'].fields_by_name['run_seq']._serialized_options = b'\272H\004\"\002(\000'
+  _globals['_THREADCURSOR']._loaded_options = None
+  _globals['_THREADCURSOR']._serialized_options = b'\272Hk\032i\n\ncursor.run\0223run_seq counts the events of run_id, which is empty\032&this.run_seq == 0 || this.run_id != \'\''
+  _globals['_THREADEVENTSREQUEST'].fields_by_name['thread_id']._loaded_options = None
+  _globals['_THREADEVENTSREQUEST'].fields_by_name['thread_id']._serialized_options = b'\272H%r#2!^thr_[0-7][0-9a-hjkmnp-tv-z]{25}$'
+  _globals['_THREADEVENTSREQUEST']._loaded_options = None
+  _globals['_THREADEVENTSREQUEST']._serialized_options = b'\272H[\032Y\n\023thread_events.start\022\035set one of after and from_now\032#!(this.from_now && has(this.after))'
   _globals['_AGENTGATEWAY'].methods_by_name['InitiateAgent']._loaded_options = None
   _globals['_AGENTGATEWAY'].methods_by_name['InitiateAgent']._serialized_options = b'\312\301\030\nruns.write\322\301\030\021dif\324\001\310\001\311\001\312\001\313\001\314\001\315\001\202\323\344\223\002\030\"\023/v1/agents:initiate:\001*'
   _globals['_AGENTGATEWAY'].methods_by_name['StreamAgent']._loaded_options = None
   _globals['_AGENTGATEWAY'].methods_by_name['StreamAgent']._serialized_options = b'\312\301\030\nruns.write\322\301\030\021dif\324\001\310\001\311\001\312\001\313\001\314\001\315\001\202\323\344\223\002\026\"\021/v1/agents:stream:\001*'
   _globals['_AGENTGATEWAY'].methods_by_name['RunEvents']._loaded_options = None
   _globals['_AGENTGATEWAY'].methods_by_name['RunEvents']._serialized_options = b'\312\301\030\truns.read\322\301\030\003j\316\001\202\323\344\223\002\032\022\030/v1/runs/{run_id}/events'
-  _globals['_INITIATEAGENTREQUEST']._serialized_start=270
-  _globals['_INITIATEAGENTREQUEST']._serialized_end=665
-  _globals['_INITIATEAGENTRESPONSE']._serialized_start=668
-  _globals['_INITIATEAGENTRESPONSE']._serialized_end=866
-  _globals['_STREAMAGENTREQUEST']._serialized_start=868
-  _globals['_STREAMAGENTREQUEST']._serialized_end=979
-  _globals['_STREAMAGENTRESPONSE']._serialized_start=982
-  _globals['_STREAMAGENTRESPONSE']._serialized_end=1149
-  _globals['_RUNEVENTSREQUEST']._serialized_start=1152
-  _globals['_RUNEVENTSREQUEST']._serialized_end=1282
-  _globals['_RUNEVENTSRESPONSE']._serialized_start=1284
-  _globals['_RUNEVENTSRESPONSE']._serialized_end=1390
-  _globals['_KEEPALIVE']._serialized_start=1392
-  _globals['_KEEPALIVE']._serialized_end=1479
-  _globals['_AGENTGATEWAY']._serialized_start=1482
-  _globals['_AGENTGATEWAY']._serialized_end=1959
+  _globals['_AGENTGATEWAY'].methods_by_name['ThreadEvents']._loaded_options = None
+  _globals['_AGENTGATEWAY'].methods_by_name['ThreadEvents']._serialized_options = b'\312\301\030\014threads.read\322\301\030\003i\316\001\202\323\344\223\002 \022\036/v1/threads/{thread_id}/events'
+  _globals['_INITIATEAGENTREQUEST']._serialized_start=303
+  _globals['_INITIATEAGENTREQUEST']._serialized_end=698
+  _globals['_INITIATEAGENTRESPONSE']._serialized_start=701
+  _globals['_INITIATEAGENTRESPONSE']._serialized_end=899
+  _globals['_STREAMAGENTREQUEST']._serialized_start=901
+  _globals['_STREAMAGENTREQUEST']._serialized_end=1012
+  _globals['_STREAMAGENTRESPONSE']._serialized_start=1015
+  _globals['_STREAMAGENTRESPONSE']._serialized_end=1182
+  _globals['_RUNEVENTSREQUEST']._serialized_start=1185
+  _globals['_RUNEVENTSREQUEST']._serialized_end=1315
+  _globals['_RUNEVENTSRESPONSE']._serialized_start=1317
+  _globals['_RUNEVENTSRESPONSE']._serialized_end=1423
+  _globals['_KEEPALIVE']._serialized_start=1425
+  _globals['_KEEPALIVE']._serialized_end=1512
+  _globals['_THREADCURSOR']._serialized_start=1515
+  _globals['_THREADCURSOR']._serialized_end=1757
+  _globals['_THREADEVENTSREQUEST']._serialized_start=1760
+  _globals['_THREADEVENTSREQUEST']._serialized_end=2002
+  _globals['_THREADEVENTSRESPONSE']._serialized_start=2005
+  _globals['_THREADEVENTSRESPONSE']._serialized_end=2177
+  _globals['_THREADSTREAMITEM']._serialized_start=2179
+  _globals['_THREADSTREAMITEM']._serialized_end=2301
+  _globals['_THREADKEEPALIVE']._serialized_start=2303
+  _globals['_THREADKEEPALIVE']._serialized_end=2380
+  _globals['_AGENTGATEWAY']._serialized_start=2383
+  _globals['_AGENTGATEWAY']._serialized_end=3019
 # @@protoc_insertion_point(module_scope)

@@ -10,6 +10,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from weft.runs.v1 import event_pb2 as _event_pb2
 from weft.runs.v1 import run_pb2 as _run_pb2
+from weft.runs.v1 import thread_event_pb2 as _thread_event_pb2
 from weft.threads.v1 import attachment_pb2 as _attachment_pb2
 import builtins as _builtins
 import sys
@@ -278,3 +279,161 @@ class Keepalive(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Keepalive: _TypeAlias = Keepalive  # noqa: Y015
+
+@_typing.final
+class ThreadCursor(_message.Message):
+    """Where a watcher is in the life of a thread. Opaque to most: pass on what came."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    THREAD_SEQ_FIELD_NUMBER: _builtins.int
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    RUN_SEQ_FIELD_NUMBER: _builtins.int
+    thread_seq: _builtins.int
+    """The seq of the last event of the thread's own log that the caller has; 0 for none."""
+    run_id: _builtins.str
+    """The run that goes on there; empty for none."""
+    run_seq: _builtins.int
+    """The seq of the last event of that run that the caller has; 0 for none."""
+    def __init__(
+        self,
+        *,
+        thread_seq: _builtins.int = ...,
+        run_id: _builtins.str = ...,
+        run_seq: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["run_id", b"run_id", "run_seq", b"run_seq", "thread_seq", b"thread_seq"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ThreadCursor: _TypeAlias = ThreadCursor  # noqa: Y015
+
+@_typing.final
+class ThreadEventsRequest(_message.Message):
+    """Request of ThreadEvents."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    THREAD_ID_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    FROM_NOW_FIELD_NUMBER: _builtins.int
+    thread_id: _builtins.str
+    """The thread."""
+    from_now: _builtins.bool
+    """True to begin behind the newest event."""
+    @_builtins.property
+    def after(self) -> Global___ThreadCursor:
+        """The cursor of the last response that the caller has; unset streams from the start."""
+
+    def __init__(
+        self,
+        *,
+        thread_id: _builtins.str = ...,
+        after: Global___ThreadCursor | None = ...,
+        from_now: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "from_now", b"from_now", "thread_id", b"thread_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ThreadEventsRequest: _TypeAlias = ThreadEventsRequest  # noqa: Y015
+
+@_typing.final
+class ThreadEventsResponse(_message.Message):
+    """Response of ThreadEvents: items, or a keep-alive."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEMS_FIELD_NUMBER: _builtins.int
+    KEEPALIVE_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___ThreadStreamItem]:
+        """Events, in order."""
+
+    @_builtins.property
+    def keepalive(self) -> Global___ThreadKeepalive:
+        """Set when nothing happened for 10 seconds; then `items` is empty."""
+
+    @_builtins.property
+    def cursor(self) -> Global___ThreadCursor:
+        """Always set: pass it as `after` to go on behind everything in this response."""
+
+    def __init__(
+        self,
+        *,
+        items: _abc.Iterable[Global___ThreadStreamItem] | None = ...,
+        keepalive: Global___ThreadKeepalive | None = ...,
+        cursor: Global___ThreadCursor | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "keepalive", b"keepalive"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "items", b"items", "keepalive", b"keepalive"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ThreadEventsResponse: _TypeAlias = ThreadEventsResponse  # noqa: Y015
+
+@_typing.final
+class ThreadStreamItem(_message.Message):
+    """An event of the thread's own log, or of the run that goes on in it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    THREAD_EVENT_FIELD_NUMBER: _builtins.int
+    RUN_EVENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def thread_event(self) -> _thread_event_pb2.ThreadEvent:
+        """Of the thread."""
+
+    @_builtins.property
+    def run_event(self) -> _event_pb2.RunEvent:
+        """Of the run that goes on."""
+
+    def __init__(
+        self,
+        *,
+        thread_event: _thread_event_pb2.ThreadEvent | None = ...,
+        run_event: _event_pb2.RunEvent | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["item", b"item", "run_event", b"run_event", "thread_event", b"thread_event"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item", b"item", "run_event", b"run_event", "thread_event", b"thread_event"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_item: _TypeAlias = _typing.Literal["thread_event", "run_event"]  # noqa: Y015
+    _WhichOneofArgType_item: _TypeAlias = _typing.Literal["item", b"item"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_item) -> _WhichOneofReturnType_item | None: ...
+
+Global___ThreadStreamItem: _TypeAlias = ThreadStreamItem  # noqa: Y015
+
+@_typing.final
+class ThreadKeepalive(_message.Message):
+    """Nothing happened, and the stream lives. Not a part of the log."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HEAD_SEQ_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    head_seq: _builtins.int
+    """The newest seq of the thread's own log that the server knows of; it has been sent before."""
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """When, by the gateway's clock."""
+
+    def __init__(
+        self,
+        *,
+        head_seq: _builtins.int = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["head_seq", b"head_seq", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ThreadKeepalive: _TypeAlias = ThreadKeepalive  # noqa: Y015

@@ -50,6 +50,11 @@ class AgentGatewayStub:
                 request_serializer=weft_dot_gateway_dot_v1_dot_agent__gateway__service__pb2.RunEventsRequest.SerializeToString,
                 response_deserializer=weft_dot_gateway_dot_v1_dot_agent__gateway__service__pb2.RunEventsResponse.FromString,
                 _registered_method=True)
+        self.ThreadEvents = channel.unary_stream(
+                '/weft.gateway.v1.AgentGateway/ThreadEvents',
+                request_serializer=weft_dot_gateway_dot_v1_dot_agent__gateway__service__pb2.ThreadEventsRequest.SerializeToString,
+                response_deserializer=weft_dot_gateway_dot_v1_dot_agent__gateway__service__pb2.ThreadEventsResponse.FromString,
+                _registered_method=True)
 
 
 class AgentGatewayServicer:
@@ -109,6 +114,29 @@ class AgentGatewayServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ThreadEvents(self, request, context):
+        """Streams the whole life of a thread, for as many as like to watch it: its own log, and in it the events of its runs.
+
+        Beside `threads.read` the key needs `runs.read`, since the call shows runs: else SCOPE_MISSING. The thread's events
+        come in the order of their seq, each once, only after they are committed. All events of a run, from seq 1 to the
+        terminal one, stand between the thread's `run_started` and `run_ended` of that run; a run that never started has
+        `run_queued` and `run_ended` only. Thread events that are written while a run goes on (a message, a title, another
+        run that is queued) may stand anywhere between its events, in another place for another watcher.
+
+        Without `after` the stream begins with the first event. To go on after a break pass the `cursor` of the last response;
+        one whose run is not named goes on with that run from its first event. `from_now` begins behind the newest event
+        instead; a run that goes on then is shown from its first event, and the first response, a keep-alive, has the cursor.
+        Every 10 seconds of silence a keep-alive comes. The stream ends with OK after `thread_deleted`, and only then: who
+        watched the thread before is served to that, all others are told THREAD_NOT_FOUND.
+
+        Errors: THREAD_NOT_FOUND. CURSOR_OUT_OF_RANGE: `after` lies beyond the newest event of the thread or the run, or names
+        a run that was not going on at `thread_seq`. SERVER_STOPPING, SERVICE_UNAVAILABLE, DATABASE_UNAVAILABLE: call again
+        with the last cursor. API_KEY_INVALID: the key was revoked meanwhile.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AgentGatewayServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -126,6 +154,11 @@ def add_AgentGatewayServicer_to_server(servicer, server):
                     servicer.RunEvents,
                     request_deserializer=weft_dot_gateway_dot_v1_dot_agent__gateway__service__pb2.RunEventsRequest.FromString,
                     response_serializer=weft_dot_gateway_dot_v1_dot_agent__gateway__service__pb2.RunEventsResponse.SerializeToString,
+            ),
+            'ThreadEvents': grpc.unary_stream_rpc_method_handler(
+                    servicer.ThreadEvents,
+                    request_deserializer=weft_dot_gateway_dot_v1_dot_agent__gateway__service__pb2.ThreadEventsRequest.FromString,
+                    response_serializer=weft_dot_gateway_dot_v1_dot_agent__gateway__service__pb2.ThreadEventsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -210,6 +243,33 @@ class AgentGateway:
             '/weft.gateway.v1.AgentGateway/RunEvents',
             weft_dot_gateway_dot_v1_dot_agent__gateway__service__pb2.RunEventsRequest.SerializeToString,
             weft_dot_gateway_dot_v1_dot_agent__gateway__service__pb2.RunEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ThreadEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/weft.gateway.v1.AgentGateway/ThreadEvents',
+            weft_dot_gateway_dot_v1_dot_agent__gateway__service__pb2.ThreadEventsRequest.SerializeToString,
+            weft_dot_gateway_dot_v1_dot_agent__gateway__service__pb2.ThreadEventsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -74,6 +74,25 @@ class AgentGatewayStub:
     DATABASE_UNAVAILABLE: call again with the last run and seq. API_KEY_INVALID: the key was revoked meanwhile. Ending
     the watch does not end the run.
     """
+    ThreadEvents: _grpc.UnaryStreamMultiCallable[_agent_gateway_service_pb2.ThreadEventsRequest, _agent_gateway_service_pb2.ThreadEventsResponse]
+    """Streams the whole life of a thread, for as many as like to watch it: its own log, and in it the events of its runs.
+
+    Beside `threads.read` the key needs `runs.read`, since the call shows runs: else SCOPE_MISSING. The thread's events
+    come in the order of their seq, each once, only after they are committed. All events of a run, from seq 1 to the
+    terminal one, stand between the thread's `run_started` and `run_ended` of that run; a run that never started has
+    `run_queued` and `run_ended` only. Thread events that are written while a run goes on (a message, a title, another
+    run that is queued) may stand anywhere between its events, in another place for another watcher.
+
+    Without `after` the stream begins with the first event. To go on after a break pass the `cursor` of the last response;
+    one whose run is not named goes on with that run from its first event. `from_now` begins behind the newest event
+    instead; a run that goes on then is shown from its first event, and the first response, a keep-alive, has the cursor.
+    Every 10 seconds of silence a keep-alive comes. The stream ends with OK after `thread_deleted`, and only then: who
+    watched the thread before is served to that, all others are told THREAD_NOT_FOUND.
+
+    Errors: THREAD_NOT_FOUND. CURSOR_OUT_OF_RANGE: `after` lies beyond the newest event of the thread or the run, or names
+    a run that was not going on at `thread_seq`. SERVER_STOPPING, SERVICE_UNAVAILABLE, DATABASE_UNAVAILABLE: call again
+    with the last cursor. API_KEY_INVALID: the key was revoked meanwhile.
+    """
 
 @_typing.type_check_only
 class AgentGatewayAsyncStub(AgentGatewayStub):
@@ -120,6 +139,25 @@ class AgentGatewayAsyncStub(AgentGatewayStub):
     CURSOR_OUT_OF_RANGE: `after_seq` lies beyond the newest event. SERVER_STOPPING, SERVICE_UNAVAILABLE,
     DATABASE_UNAVAILABLE: call again with the last run and seq. API_KEY_INVALID: the key was revoked meanwhile. Ending
     the watch does not end the run.
+    """
+    ThreadEvents: _aio.UnaryStreamMultiCallable[_agent_gateway_service_pb2.ThreadEventsRequest, _agent_gateway_service_pb2.ThreadEventsResponse]  # type: ignore[assignment]
+    """Streams the whole life of a thread, for as many as like to watch it: its own log, and in it the events of its runs.
+
+    Beside `threads.read` the key needs `runs.read`, since the call shows runs: else SCOPE_MISSING. The thread's events
+    come in the order of their seq, each once, only after they are committed. All events of a run, from seq 1 to the
+    terminal one, stand between the thread's `run_started` and `run_ended` of that run; a run that never started has
+    `run_queued` and `run_ended` only. Thread events that are written while a run goes on (a message, a title, another
+    run that is queued) may stand anywhere between its events, in another place for another watcher.
+
+    Without `after` the stream begins with the first event. To go on after a break pass the `cursor` of the last response;
+    one whose run is not named goes on with that run from its first event. `from_now` begins behind the newest event
+    instead; a run that goes on then is shown from its first event, and the first response, a keep-alive, has the cursor.
+    Every 10 seconds of silence a keep-alive comes. The stream ends with OK after `thread_deleted`, and only then: who
+    watched the thread before is served to that, all others are told THREAD_NOT_FOUND.
+
+    Errors: THREAD_NOT_FOUND. CURSOR_OUT_OF_RANGE: `after` lies beyond the newest event of the thread or the run, or names
+    a run that was not going on at `thread_seq`. SERVER_STOPPING, SERVICE_UNAVAILABLE, DATABASE_UNAVAILABLE: call again
+    with the last cursor. API_KEY_INVALID: the key was revoked meanwhile.
     """
 
 class AgentGatewayServicer(metaclass=_abc_1.ABCMeta):
@@ -182,6 +220,31 @@ class AgentGatewayServicer(metaclass=_abc_1.ABCMeta):
         CURSOR_OUT_OF_RANGE: `after_seq` lies beyond the newest event. SERVER_STOPPING, SERVICE_UNAVAILABLE,
         DATABASE_UNAVAILABLE: call again with the last run and seq. API_KEY_INVALID: the key was revoked meanwhile. Ending
         the watch does not end the run.
+        """
+
+    @_abc_1.abstractmethod
+    def ThreadEvents(
+        self,
+        request: _agent_gateway_service_pb2.ThreadEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_agent_gateway_service_pb2.ThreadEventsResponse], _abc.AsyncIterator[_agent_gateway_service_pb2.ThreadEventsResponse]]:
+        """Streams the whole life of a thread, for as many as like to watch it: its own log, and in it the events of its runs.
+
+        Beside `threads.read` the key needs `runs.read`, since the call shows runs: else SCOPE_MISSING. The thread's events
+        come in the order of their seq, each once, only after they are committed. All events of a run, from seq 1 to the
+        terminal one, stand between the thread's `run_started` and `run_ended` of that run; a run that never started has
+        `run_queued` and `run_ended` only. Thread events that are written while a run goes on (a message, a title, another
+        run that is queued) may stand anywhere between its events, in another place for another watcher.
+
+        Without `after` the stream begins with the first event. To go on after a break pass the `cursor` of the last response;
+        one whose run is not named goes on with that run from its first event. `from_now` begins behind the newest event
+        instead; a run that goes on then is shown from its first event, and the first response, a keep-alive, has the cursor.
+        Every 10 seconds of silence a keep-alive comes. The stream ends with OK after `thread_deleted`, and only then: who
+        watched the thread before is served to that, all others are told THREAD_NOT_FOUND.
+
+        Errors: THREAD_NOT_FOUND. CURSOR_OUT_OF_RANGE: `after` lies beyond the newest event of the thread or the run, or names
+        a run that was not going on at `thread_seq`. SERVER_STOPPING, SERVICE_UNAVAILABLE, DATABASE_UNAVAILABLE: call again
+        with the last cursor. API_KEY_INVALID: the key was revoked meanwhile.
         """
 
 def add_AgentGatewayServicer_to_server(servicer: AgentGatewayServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
