@@ -50,6 +50,11 @@ class FakeGateway(gateway_grpc.AgentGatewayServicer):
         async for response in self.RunEvents(gateway_pb.RunEventsRequest(run_id="run_1"), context):
             yield gateway_pb.StreamAgentResponse.FromString(response.SerializeToString())
 
+    async def ThreadEvents(
+        self, request: gateway_pb.ThreadEventsRequest, context: Any
+    ) -> AsyncIterator[gateway_pb.ThreadEventsResponse]:
+        yield gateway_pb.ThreadEventsResponse(cursor=request.after)
+
     async def RunEvents(
         self, request: gateway_pb.RunEventsRequest, context: Any
     ) -> AsyncIterator[gateway_pb.RunEventsResponse]:

@@ -222,3 +222,18 @@ async def test_a_page_of_this_machine_reads_answers_and_errors_and_no_other_page
         for path in ("/v1/agents", f"/v1/runs/{NOBODY}", "/v1/runs?page_size=x", "/v1/nope"):
             async with http.get(path, headers={"origin": origin}) as response:
                 assert response.headers.get("access-control-allow-origin") == allowed, path
+
+
+@pytest.mark.row("G8", "A5", "B5")
+async def test_an_agent_is_streamed_and_its_thread_watched_by_rest(http: aiohttp.ClientSession) -> None:
+    asked = {"initiate": {"text": "Say hello."}, "followSuccessor": True}
+    async with http.post("/v1/agents:stream", json=asked) as response:
+        assert response.content_type == "text/event-stream"
+        messages = [json.loads(line[6:]) async for line in response.content if line.startswith(b"data: ")]
+    made = messages[0]["initiated"]
+    assert "runSucceeded" in messages[-1]["events"][-1]
+    path, cursor = f"/v1/threads/{made['threadId']}/events", {"after.thread_seq": "3", "after.run_id": made["runId"]}
+    async with http.get(path, params=cursor) as response:
+        first = json.loads((await response.content.readline()).removeprefix(b"data: "))
+    assert [item["runEvent"]["seq"] for item in first["items"]][:2] == ["1", "2"]
+    assert first["cursor"]["runId"] == made["runId"]

@@ -63,6 +63,10 @@ def differences(rows: Sequence[Any], items: Sequence[Any]) -> Iterator[str]:
 def _is_of(row: Any, event: Any) -> bool:
     kind = event.WhichOneof("payload")
     payload = getattr(event, kind)
+    if kind != row["type"].replace(".", "_"):
+        return False
+    if row["payload"] is not None:  # stored whole
+        return bool(payload.SerializeToString(deterministic=True) == row["payload"])
     told = {
         "run_id": getattr(payload, "run_id", ""),
         "message_id": payload.message.message_id if kind == "message_created" else getattr(payload, "message_id", ""),
@@ -75,7 +79,7 @@ def _is_of(row: Any, event: Any) -> bool:
     }
     time = event.create_time.ToNanoseconds() // 1000
     since_1970 = row["create_time"].timestamp()
-    return kind == row["type"].replace(".", "_") and told == expected and abs(time / 1e6 - since_1970) < 1e-3
+    return told == expected and abs(time / 1e6 - since_1970) < 1e-3
 
 
 def _misplaced(items: Sequence[Any]) -> Iterator[str]:
