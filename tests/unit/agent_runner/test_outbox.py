@@ -1,8 +1,9 @@
 import pytest
 from weft_agent_runner.domain.entry import Act, AnswerMessage, BeginStep, EntryResult, FinishStep, Stop, Verdict
-from weft_agent_runner.domain.events import MessageDelta, MessageStarted
+from weft_agent_runner.domain.events import MessageDelta, MessageStarted, ToolExecuting
+from weft_agent_runner.domain.model import ToolCall
 from weft_agent_runner.domain.outbox import Outbox, OutboxLimits, Urgency
-from weft_agent_runner.domain.run import RunKey
+from weft_agent_runner.domain.run import PlacedToolCall, RunKey
 
 KEY = RunKey("ten_1", "run_1", 4)
 
@@ -54,6 +55,19 @@ def test_first_delta_is_pressing_when_its_message_starts_with_it() -> None:
     box.settle(result(12))
     urgencies.append(box.urgency)
     assert urgencies == [Urgency.NONE, Urgency.NOW, Urgency.NONE, Urgency.SOON]
+
+
+def test_begun_tool_call_waits_for_company_and_goes_with_its_result() -> None:
+    box = outbox()
+    executing = ToolExecuting(PlacedToolCall(1, 0, ToolCall("c1", "search", "{}")))
+    box.put(executing)
+    assert box.urgency is Urgency.SOON
+    act = Act(begin_step=BeginStep(2, 1))
+    box.put_act(act)
+    assert box.urgency is Urgency.NOW
+    entry = box.take()
+    assert entry is not None
+    assert (entry.events, entry.act) == ((executing,), act)
 
 
 def test_act_comes_behind_all_events_when_they_do_not_fit_one_entry() -> None:

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from weft_agent_runner.domain.entry import Act, Entry, EntryResult, Verdict, judge
-from weft_agent_runner.domain.events import Event, MessageDelta, event_size
+from weft_agent_runner.domain.events import Event, MessageDelta, ToolExecuting, event_size
 from weft_agent_runner.domain.run import RunKey
 
 
 class Urgency(IntEnum):
     NONE = 0  # nothing waits
-    SOON = 1  # only deltas: more of them may come along
+    SOON = 1  # only deltas, and tool calls that began: more may come along
     NOW = 2
 
 
@@ -77,7 +77,7 @@ class Outbox:
     def put(self, event: Event) -> None:
         self._size += event_size(event)
         if not isinstance(event, MessageDelta):
-            self._is_pressing = True
+            self._is_pressing |= not isinstance(event, ToolExecuting)  # a quick call's result comes along with it
             self._events.append(event)
             return
         last = self._events[-1] if self._events else None
