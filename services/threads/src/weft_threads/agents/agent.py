@@ -14,6 +14,7 @@ class StoredSpec:
     run_timeout: timedelta
     queue_timeout: timedelta
     context_bytes: int
+    tools: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ def stored(spec: pb.AgentSpec) -> StoredSpec:
         run_timeout=filled.limits.run_timeout.ToTimedelta(),
         queue_timeout=filled.limits.queue_timeout.ToTimedelta(),
         context_bytes=filled.limits.context_limit_tokens * BYTES_PER_TOKEN,
+        tools=tuple(filled.tools),
     )
 
 

@@ -62,6 +62,7 @@ async def insert_version(
             run_timeout=spec.run_timeout,
             queue_timeout=spec.queue_timeout,
             context_bytes=spec.context_bytes,
+            tools=list(spec.tools),
             created_by=principal,
         )
     )

@@ -44,11 +44,7 @@ class Documents:
         return await self._database.transact(caller.tenant_id, work)
 
     async def search(self, caller: Caller, project_id: UUID, query: str, limit: int) -> Sequence[Hit]:
-        async def work(tx: AsyncConnection) -> Sequence[Hit]:
-            await get_project(tx, project_id)
-            return await store.search_documents(tx, project_id, query, limit)
-
-        return await self._database.transact(caller.tenant_id, work)
+        return await self._database.call(store.search_documents, caller.tenant_id, project_id, query, limit)
 
     async def delete(self, caller: Caller, document_id: UUID) -> None:
         await self._database.transact(caller.tenant_id, lambda tx: store.delete_document(tx, document_id))

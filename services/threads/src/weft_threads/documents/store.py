@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weft_threads.documents.document import Document, Hit, NewDocument, Range, passages
 from weft_threads.missing import not_found
+from weft_threads.store.database import DriverConnection
 from weft_threads.store.tables import NOW, TENANT, document_passages, documents
 
 _COLUMNS = (
@@ -41,19 +42,7 @@ _READ = sa.text(
     """
 )
 
-_SEARCH = sa.text(
-    """
-    SELECT d.document_id, d.project_id, d.title, d.content_type, d.size_bytes,
-      d.create_time, d.update_time, d.created_by,
-      (SELECT coalesce(sum(char_length(before.text)), 0) FROM document_passages before
-        WHERE before.document_id = h.document_id AND before.index < h.index) AS offset,
-      char_length(p.text) AS length, h.snippet, h.rank AS score
-    FROM search_passages(:project, :query, :limit) h
-    JOIN documents d ON d.document_id = h.document_id
-    JOIN document_passages p ON p.document_id = h.document_id AND p.index = h.index
-    ORDER BY h.rank DESC, h.document_id, h.index
-    """
-)
+_SEARCH = "SELECT * FROM search_documents($1, $2, $3, $4)"
 
 
 async def put_document(tx: AsyncConnection, document_id: UUID, new: NewDocument, principal: str) -> Document:
@@ -114,9 +103,14 @@ async def list_documents(
     return [Document(**row._mapping) for row in rows]
 
 
-async def search_documents(tx: AsyncConnection, project_id: UUID, query: str, limit: int) -> Sequence[Hit]:
-    rows = await tx.execute(_SEARCH, {"project": project_id, "query": query, "limit": limit})
-    return [Hit(Document(*row[:8]), int(row.offset), row.length, row.snippet, row.score) for row in rows]
+async def search_documents(
+    connection: DriverConnection, tenant_id: UUID, project_id: UUID, query: str, limit: int
+) -> Sequence[Hit]:
+    """One round trip: models search often."""
+    rows = await connection.fetch(_SEARCH, tenant_id, project_id, query, limit)
+    if not rows:
+        raise not_found("prj", project_id)
+    return [Hit(Document(*row[:8]), row["start"], row["length"], row["snippet"], row["rank"]) for row in rows[1:]]
 
 
 async def delete_document(tx: AsyncConnection, document_id: UUID) -> None:

@@ -76,10 +76,15 @@ class Database:
 
         async def once() -> T:
             async with self._app.connect() as connection:
-                await _usable(connection)
-                async with connection.begin():
-                    await connection.execute(SET_TENANT, {"tenant": str(tenant_id)})
-                    return await work(connection)
+                driver = await _usable(connection)
+                try:
+                    await driver.execute(f"BEGIN; SET LOCAL weft.tenant = '{tenant_id}'")  # one round trip
+                    result = await work(connection)
+                    await _commit(driver)
+                except BaseException:
+                    await _roll_back(connection, driver)
+                    raise
+                return result
 
         return await _persistently(once)
 
@@ -96,9 +101,6 @@ class Database:
         return await _persistently(lambda: _direct(self._queue, function, *args, **kwargs))
 
 
-SET_TENANT = sa.text("SELECT set_config('weft.tenant', :tenant, true)")
-
-
 def engine(url: str, connections: int, name: str = "", **server_settings: str) -> AsyncEngine:
     """Return a pool of at most `connections`; who waits longer than 2 s for one is told that the database is away."""
     return create_async_engine(
@@ -108,6 +110,7 @@ def engine(url: str, connections: int, name: str = "", **server_settings: str) -
         max_overflow=0,
         pool_timeout=2,
         pool_recycle=1800,
+        isolation_level="AUTOCOMMIT",  # `transact` says BEGIN and COMMIT itself
         connect_args={
             "timeout": 5,
             "command_timeout": 30,
@@ -131,6 +134,19 @@ async def _usable(connection: AsyncConnection) -> DriverConnection:
             return driver
         await connection.invalidate()
     raise ConnectionError("no usable connection")
+
+
+async def _commit(driver: DriverConnection) -> None:
+    if await driver.execute("COMMIT") != "COMMIT":  # of a transaction that has failed, PostgreSQL makes a ROLLBACK
+        raise RuntimeError("the work went on after a statement of it had failed")
+
+
+async def _roll_back(connection: AsyncConnection, driver: DriverConnection) -> None:
+    """Leave the connection without a transaction, or leave it for good."""
+    try:
+        await driver.execute("ROLLBACK")
+    except Exception:
+        await connection.invalidate()
 
 
 async def _direct(

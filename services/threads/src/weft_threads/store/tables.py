@@ -102,6 +102,7 @@ agent_versions = _table(
     _interval("run_timeout"),
     _interval("queue_timeout"),
     _int("context_bytes"),
+    sa.Column("tools", ARRAY(sa.Text)),
     _time("create_time"),
     _text("created_by"),
 )

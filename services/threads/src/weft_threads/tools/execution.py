@@ -78,10 +78,10 @@ class Execution:
     is_held: bool
     lease_time: datetime | None
     attempt: int
-    reason: str
-    content: str
-    is_truncated: bool
-    duration: timedelta | None
+    reason: str = ""
+    content: str = ""
+    is_truncated: bool = False
+    duration: timedelta | None = None
 
     def outcome(self) -> Outcome:
         return Outcome(self.state, self.content, self.is_truncated, self.reason)

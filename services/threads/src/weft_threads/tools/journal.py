@@ -40,7 +40,19 @@ class ToolJournal:
 
     async def begin(self, caller: Caller, asked: Asked) -> Begun:
         """Allow a call and take it, or tell what became of it. A denial is recorded before it is raised."""
-        call, key = asked.call, _key_of(caller, asked.call)
+        key = _key_of(caller, asked.call)
+        if caller.run_id is not None and caller.epoch is not None:
+            place = (caller.tenant_id, caller.run_id, caller.epoch)
+            taken = await self._database.call(
+                store.take_call_of_run, place, self._new_id(), key, asked, caller.principal
+            )
+            if taken is not None:
+                return taken
+        return await self._begin_otherwise(caller, asked, key)
+
+    async def _begin_otherwise(self, caller: Caller, asked: Asked, key: str) -> Begun:
+        """Begin a call that is not a run's, or that is not allowed, or that has a row already."""
+        call = asked.call
 
         async def work(tx: AsyncConnection) -> Begun | None:
             setting = await _setting_of(tx, caller, call, asked.project_id)
@@ -68,6 +80,10 @@ class ToolJournal:
 
     async def finish(self, caller: Caller, execution_id: UUID, attempt: int, outcome: Outcome) -> None:
         """Store how a call ended. The lease does not matter: as long as nobody else began it, what happened counts."""
+        if caller.run_id is not None and await self._database.call(
+            store.finish_call_of_run, caller.tenant_id, caller.run_id, execution_id, attempt, outcome
+        ):
+            return
 
         async def work(tx: AsyncConnection) -> None:
             if await store.finish_execution(tx, execution_id, caller.run_id, attempt, outcome) is not None:

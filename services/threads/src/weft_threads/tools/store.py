@@ -8,8 +8,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from weft_threads.store.database import DriverConnection
 from weft_threads.store.tables import NOW, TENANT, agent_versions, agents, runs, tool_executions
-from weft_threads.tools.execution import Asked, Call, Execution, Outcome, Setting, State
+from weft_threads.tools.execution import Asked, Begun, Call, Execution, Outcome, Setting, State
 
 _T = tool_executions.c
 _COLUMNS = (
@@ -26,6 +27,48 @@ _COLUMNS = (
     _T.is_truncated,
     (_T.end_time - _T.create_time).label("duration"),
 )
+
+
+async def take_call_of_run(
+    connection: DriverConnection,
+    place: tuple[UUID, UUID, int],
+    execution_id: UUID,
+    key: str,
+    asked: Asked,
+    principal: str,
+) -> Begun | None:
+    """Take a new call of a run (its tenant, id and epoch), in one round trip. None: it takes more to decide."""
+    call = asked.call
+    row = await connection.fetchrow(
+        "SELECT * FROM begin_run_execution($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        *(*place, execution_id, key, call.tool, call.arguments_sha256, asked.is_idempotent, asked.lease, principal),
+    )
+    if row is None:
+        return None
+    made = Execution(
+        tool_execution_id=execution_id,
+        tool=call.tool,
+        arguments_sha256=call.arguments_sha256,
+        state=State.STARTED,
+        is_idempotent=asked.is_idempotent,
+        is_held=True,
+        lease_time=row["lease_time"],
+        attempt=1,
+    )
+    _, run_id, epoch = place
+    setting = Setting(row["agent_id"], row["project_id"], row["thread_id"], run_id, epoch, frozenset(row["tools"]))
+    return Begun(made, setting)
+
+
+async def finish_call_of_run(
+    connection: DriverConnection, tenant_id: UUID, run_id: UUID, execution_id: UUID, attempt: int, outcome: Outcome
+) -> bool:
+    """Store how an attempt of a run's call ended, in one round trip. False: it is not under way."""
+    told = (outcome.state, outcome.content, outcome.is_truncated, outcome.reason)
+    is_stored: bool = await connection.fetchval(
+        "SELECT finish_run_execution($1, $2, $3, $4, $5, $6, $7, $8)", tenant_id, run_id, execution_id, attempt, *told
+    )
+    return is_stored
 
 
 async def find_run_setting(tx: AsyncConnection, run_id: UUID) -> Any | None:

@@ -82,6 +82,7 @@ CREATE TABLE agent_versions (
   run_timeout interval NOT NULL DEFAULT '300 seconds',
   queue_timeout interval NOT NULL DEFAULT '24 hours',
   context_bytes bigint NOT NULL DEFAULT 400000 CHECK (context_bytes > 0),
+  tools text[] NOT NULL DEFAULT '{}',
   create_time timestamptz NOT NULL DEFAULT weft_now(),
   created_by text NOT NULL,
   PRIMARY KEY (tenant_id, agent_version_id),

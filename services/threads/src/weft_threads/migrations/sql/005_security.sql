@@ -64,6 +64,8 @@ BEGIN
   FOREACH f IN ARRAY ARRAY['supersede_runs(uuid, uuid, uuid)', 'cancel_run(uuid, uuid)', 'cancel_request(uuid, text)',
       'initiate_run(uuid, text, text, bytea, uuid, uuid, uuid, uuid, text, uuid, uuid, bytea, text, bytea, text,
         new_attachment[])',
+      'begin_run_execution(uuid, uuid, bigint, uuid, text, text, bytea, boolean, interval, text)',
+      'finish_run_execution(uuid, uuid, uuid, int, text, text, boolean, text)', 'search_documents(uuid, uuid, text, int)',
       'wake_run(uuid, uuid, uuid)', 'read_run_log(uuid, uuid, bigint, int, bigint, boolean)',
       'read_thread_log(uuid, uuid, bigint, int, bigint, boolean, boolean)'] LOOP
     EXECUTE 'GRANT EXECUTE ON FUNCTION ' || f || ' TO weft_app';

@@ -7,4 +7,4 @@ down_revision = None
 
 
 def upgrade() -> None:
-    run_sql("001_tables.sql", "002_runs.sql", "003_queue.sql", "004_lookup.sql", "005_security.sql")
+    run_sql("001_tables.sql", "002_runs.sql", "003_queue.sql", "004_lookup.sql", "004_tools.sql", "005_security.sql")
