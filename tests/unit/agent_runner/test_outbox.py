@@ -61,10 +61,11 @@ def test_begun_tool_call_waits_for_company_and_goes_with_its_result() -> None:
     box = outbox()
     executing = ToolExecuting(PlacedToolCall(1, 0, ToolCall("c1", "search", "{}")))
     box.put(executing)
-    assert box.urgency is Urgency.SOON
+    urgencies = [box.urgency]
     act = Act(begin_step=BeginStep(2, 1))
     box.put_act(act)
-    assert box.urgency is Urgency.NOW
+    urgencies.append(box.urgency)
+    assert urgencies == [Urgency.SOON, Urgency.NOW]
     entry = box.take()
     assert entry is not None
     assert (entry.events, entry.act) == ((executing,), act)
