@@ -11,7 +11,7 @@ from public_api import Api, type_of
 from runs_world import superuser_url
 from weft.documents.v1 import document_service_pb2
 from weft.projects.v1 import project_service_pb2
-from weft.runs.v1 import event_pb2
+from weft.runs.v1 import event_pb2, run_pb2
 from weft.tools.v1 import tool_service_pb2 as tools_pb
 from weft_cli.stack import Stack
 from weft_core.ids import parse_id
@@ -129,3 +129,23 @@ async def test_a_todo_list_goes_through_turns_and_runs_of_a_thread_and_works_alo
     (elsewhere,) = await called_in_a_run(api, agent, ("todo", {"operation": "read"}))
     assert elsewhere["items"] == [], "another thread has another list"
     assert await called_alone(api, agent, "todo", {"operation": "read"}, state=json.dumps(read)) == read
+
+
+@pytest.mark.row("C3")
+@pytest.mark.parametrize("how", ["merged", "cancelled"])
+async def test_a_todo_list_survives_the_run_that_wrote_it(api: Api, how: str) -> None:
+    agent = await api.make_agent("scripted", tools=["todo", "count_effect"])
+    write = {"operation": "write", "items": [{"text": "dig"}]}
+    first = await api.initiate(calls_text(("todo", write), ("count_effect", {"seconds": 30})), agent_id=agent)
+    await api.events(first.run_id, stop_when=lambda event: event.tool_executing.name == "count_effect")
+    if how == "cancelled":
+        await api.cancel(first.run_id)
+    second = await api.initiate(
+        calls_text(("todo", {"operation": "read"})),
+        thread_id=first.thread_id,
+        busy_strategy=run_pb2.BUSY_STRATEGY_MERGE,
+    )
+    assert second.is_merged == (how == "merged")
+    (read,) = results_in(await api.events(second.run_id))
+    assert [item["text"] for item in read["items"]] == ["dig"]
+    assert type_of((await api.events(first.run_id))[-1]) == ("run_superseded" if how == "merged" else "run_cancelled")
