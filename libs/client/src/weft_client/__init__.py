@@ -3,6 +3,7 @@
 from weft_client.answer import Answer
 from weft_client.async_client import AsyncWeft
 from weft_client.async_stream import AsyncRunStream
+from weft_client.async_thread_stream import AsyncThreadStream
 from weft_client.client import Weft
 from weft_client.errors import (
     AbortedError,
@@ -33,12 +34,15 @@ from weft_client.errors import (
 from weft_client.events import Event
 from weft_client.patience import Patience
 from weft_client.stream import RunStream
+from weft_client.thread_stream import ThreadStream
+from weft_client.thread_watch import ThreadItem
 
 __all__ = [
     "AbortedError",
     "AlreadyExistsError",
     "Answer",
     "AsyncRunStream",
+    "AsyncThreadStream",
     "AsyncWeft",
     "CancelledByServerError",
     "ClientClosedError",
@@ -60,6 +64,8 @@ __all__ = [
     "RunStream",
     "RunSupersededError",
     "RunTimedOutError",
+    "ThreadItem",
+    "ThreadStream",
     "UnauthenticatedError",
     "UnavailableError",
     "UnimplementedError",

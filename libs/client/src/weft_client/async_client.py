@@ -6,13 +6,14 @@ from types import TracebackType
 from typing import Self
 
 import grpc
-from weft.gateway.v1.agent_gateway_service_pb2 import InitiateAgentResponse
+from weft.gateway.v1.agent_gateway_service_pb2 import InitiateAgentResponse, ThreadCursor
 from weft.runs.v1.run_pb2 import Run
 from weft.runs.v1.run_service_pb2 import GetRunRequest
 
 from weft_client.answer import Answer
 from weft_client.async_channel import AsyncTermsChannel, open_channel
 from weft_client.async_stream import AsyncRunStream
+from weft_client.async_thread_stream import AsyncThreadStream
 from weft_client.patience import Patience
 from weft_client.services import AsyncServices
 from weft_client.terms import (
@@ -23,6 +24,7 @@ from weft_client.terms import (
     initiate_request,
     terms_of,
 )
+from weft_client.thread_watch import ThreadWatch
 from weft_client.watch import WatchPlan
 
 
@@ -118,6 +120,23 @@ class AsyncWeft(AsyncServices):
     ) -> AsyncRunStream:
         """Watch a run from any point of it, while it goes on or long after."""
         return self._stream(WatchPlan(run_id=run_id, after_seq=after_seq, follow=follow, timeout=timeout))
+
+    def thread_events(
+        self,
+        thread_id: str,
+        *,
+        after: ThreadCursor | None = None,
+        from_now: bool = False,
+        timeout: float | None = None,
+    ) -> AsyncThreadStream:
+        """Watch the whole life of a thread: its own events, and those of its runs between.
+
+        `after` is the `cursor` of the last item that the caller has; without it the watch begins with the first event,
+        or with the next one if `from_now`.
+        """
+        until = None if timeout is None else time.monotonic() + timeout
+        watch = ThreadWatch(thread_id, after, self._terms.outage(), from_now=from_now, until=until)
+        return AsyncThreadStream(self, self._on_terms, watch, self._terms.patience.silence_seconds)
 
     async def start(
         self,
