@@ -111,9 +111,9 @@ class Client:
 
     weft: Weft | AsyncWeft
 
-    async def collect(self, stream: Any, count: int | None = None) -> list[RunEvent]:
-        """Take so many events of a stream, all if none is said, and leave it."""
-        seen: list[RunEvent] = []
+    async def collect(self, stream: Any, count: int | None = None) -> list[Any]:
+        """Take so many events or items of a stream, all if none is said, and leave it."""
+        seen: list[Any] = []
         if isinstance(self.weft, AsyncWeft):
             async with stream:
                 while len(seen) != count and (event := await anext(stream, None)) is not None:

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from client_world import Client
 from public_api import Api, new_tenant
+from weft.gateway.v1.agent_gateway_service_pb2 import ThreadCursor, ThreadEventsResponse
 from weft.runs.v1 import run_pb2
 from weft.threads.v1 import message_pb2
-from weft.threads.v1.thread_service_pb2 import GetThreadRequest, ListMessagesRequest
+from weft.threads.v1.thread_service_pb2 import DeleteThreadRequest, GetThreadRequest, ListMessagesRequest
 from weft_cli.stack import Stack
 from weft_client import (
     AsyncWeft,
@@ -24,6 +25,8 @@ from weft_client import (
     UnauthenticatedError,
     Weft,
 )
+from weft_client.patience import Contact, Outage, Patience
+from weft_client.thread_watch import ThreadWatch
 
 
 @pytest.fixture(params=["sync", "async"])
@@ -110,6 +113,35 @@ async def test_the_caller_of_a_merged_run_is_led_to_the_answer_if_it_asks(api: A
         await left
     assert raised.value.successor_run_id == merged.run_id
     assert await seen == [*(await api.events(started.run_id)), *(await api.events(merged.run_id))]
+
+
+@pytest.mark.row("B5")
+async def test_a_thread_is_watched_over_its_runs_until_it_is_deleted(api: Api, client: Client) -> None:
+    agent = await api.make_agent("scripted")
+    first = await client.call("run", "One.", agent=agent, timeout=60)
+    watching = asyncio.create_task(client.collect(client.weft.thread_events(first.thread_id, timeout=60)))
+    second = await client.call("run", "Two.", thread=first.thread_id, timeout=60)
+    logs = {run_id: await api.events(run_id) for run_id in (first.run_id, second.run_id)}
+    messages = await api.messages(first.thread_id)
+    some = await client.collect(client.weft.thread_events(first.thread_id, timeout=60), 8)
+    later = client.weft.thread_events(first.thread_id, after=cursor_behind(some), timeout=60)
+    rest = asyncio.create_task(client.collect(later))
+    await api.threads.DeleteThread(DeleteThreadRequest(thread_id=first.thread_id), metadata=api.metadata, timeout=10)
+    items = await watching
+    for run_id, log in logs.items():
+        assert [item.run_event for item in items if item.run_event.run_id == run_id] == log
+    own = [item.thread_event for item in items if item.HasField("thread_event")]
+    assert [event.seq for event in own] == list(range(1, len(own) + 1))
+    asked = [event.message_created.message for event in own if event.HasField("message_created")]
+    assert asked == [message for message in messages if message.role == message_pb2.ROLE_USER]
+    assert own[-1].HasField("thread_deleted")
+    assert [*some, *(await rest)] == items
+
+
+def cursor_behind(items: list[Any]) -> ThreadCursor:
+    """Return the place behind items from the start, as the SDK keeps it."""
+    watch = ThreadWatch("thr_1", None, Outage(Patience(), Contact()))
+    return list(watch.admit(ThreadEventsResponse(items=items)))[-1].cursor
 
 
 async def test_refusals_are_typed(stack: Stack, api: Api, client: Client) -> None:

@@ -9,6 +9,7 @@ from weft.gateway.v1.agent_gateway_service_pb2 import (
     ThreadEventsResponse,
     ThreadStreamItem,
 )
+from weft.runs.v1.event_pb2 import RunEvent
 from weft.runs.v1.thread_event_pb2 import ThreadEvent
 
 from weft_client.errors import InternalError
@@ -90,12 +91,17 @@ class ThreadWatch(Resumable[ThreadItem]):
             raise InternalError("", f"the stream of {self.subject} did not say where it begins")
         if item.HasField("thread_event"):
             return _behind_thread_event(cursor, item.thread_event)
-        event = item.run_event
-        if event.run_id != cursor.run_id or event.seq > cursor.run_seq + 1:
-            raise InternalError("", f"after {cursor.run_id} {cursor.run_seq} came {event.run_id} {event.seq}")
-        if event.seq <= cursor.run_seq:
-            return None
-        return ThreadCursor(thread_seq=cursor.thread_seq, run_id=event.run_id, run_seq=event.seq)
+        return _behind_run_event(cursor, item.run_event)
+
+
+def _behind_run_event(cursor: ThreadCursor, event: RunEvent) -> ThreadCursor | None:
+    # A cursor that names no run goes on with the one that is going on, from its first event.
+    is_of_run = event.run_id == cursor.run_id or not cursor.run_id
+    if not is_of_run or event.seq > cursor.run_seq + 1:
+        raise InternalError("", f"after {cursor.run_id} {cursor.run_seq} came {event.run_id} {event.seq}")
+    if event.seq <= cursor.run_seq:
+        return None
+    return ThreadCursor(thread_seq=cursor.thread_seq, run_id=event.run_id, run_seq=event.seq)
 
 
 def _behind_thread_event(cursor: ThreadCursor, event: ThreadEvent) -> ThreadCursor | None:
@@ -107,5 +113,7 @@ def _behind_thread_event(cursor: ThreadCursor, event: ThreadEvent) -> ThreadCurs
     if event.HasField("run_started"):
         behind.run_id, behind.run_seq = event.run_started.run_id, 0
     elif event.HasField("run_ended") and event.run_ended.run_id == cursor.run_id:
+        if event.run_ended.terminal_event.seq != cursor.run_seq:
+            raise InternalError("", f"after {cursor.run_id} {cursor.run_seq} came its end")
         behind.run_id, behind.run_seq = "", 0
     return behind
