@@ -47,6 +47,7 @@ PRINTS: Mapping[str, tuple[str, ...]] = {
     "What is a warp?": (r'And a weft\?" .*run_\w{26} [1-9]\d*$',),
     "Tell me about looms.": (r"^thr_\w{26} run_\w{26}$", r"^1 run\.queued $", 'You said: "Tell me about looms."$'),
     "Tell me about threads.": (r"^3 \w+\.\w+$", r"^4 1$"),
+    "Tell me about knots.": (r"^run\.started \d+ 0$", r"^run\.succeeded \d+ [1-9]\d*$", r"^run\.ended \d+ 0$"),
     'display_name="Loom"': (r"Z$", r"^2 msg_", "NOT_FOUND RUN_NOT_FOUND"),
     "weft chat --file": (r"<attachment name=\"roses.md\"", "pruned in March", r"run\.succeeded"),
     '"attachments": [': (r'"runId": "run_',),

@@ -55,13 +55,18 @@ def a_watch(after: ThreadCursor | None = None, *, from_now: bool = False) -> Thr
     return ThreadWatch(THREAD, after, Outage(patience, Contact(), random.Random(0).random), from_now=from_now)
 
 
-def place_of(life: list[ThreadStreamItem], cursor: ThreadCursor) -> int:
-    """Return how many items lie before a cursor: what a server would go on behind."""
-    for place, (_, behind) in enumerate(with_cursors(life)):
-        if behind == cursor:
-            return place + 1
-    assert cursor == ThreadCursor()
-    return 0
+def behind(life: list[ThreadStreamItem], cursor: ThreadCursor) -> list[ThreadStreamItem]:
+    """What a server would send: of the thread what is newer, of the run that goes on too, and all of later runs."""
+    starts = {item.thread_event.run_started.run_id: item.thread_event.seq for item in life}
+
+    def is_behind(item: ThreadStreamItem) -> bool:
+        if item.HasField("thread_event"):
+            return item.thread_event.seq > cursor.thread_seq
+        if item.run_event.run_id == cursor.run_id:
+            return item.run_event.seq > cursor.run_seq
+        return starts[item.run_event.run_id] > cursor.thread_seq
+
+    return [item for item in life if is_behind(item)]
 
 
 def with_cursors(life: list[ThreadStreamItem]) -> Iterator[tuple[ThreadStreamItem, ThreadCursor]]:
@@ -93,20 +98,27 @@ def test_any_cut_sequence_gives_exactly_the_life_of_the_thread(lengths: list[int
     life, watch, coming = a_life(lengths), a_watch(), iter(cuts)
     seen: list[ThreadItem] = []
     while not watch.is_ended:
-        stream = responses(life, place_of(life, watch.request().after), next(coming, None))
+        rest = behind(life, watch.request().after)
+        stream = responses(life, rest, next(coming, None))
         try:
             for item in chain.from_iterable(map(watch.admit, stream)):
                 seen.append(item)
             watch.ended(0.0)
         except WeftError as error:
             watch.broken(error, 0.0)
-    assert [(item.proto, item.cursor) for item in seen] == list(with_cursors(life))
+    protos = [item.proto for item in seen]
+    for field in ("thread_event", "run_event"):
+        assert [each for each in protos if each.HasField(field)] == [each for each in life if each.HasField(field)]
+    assert [item.cursor for item in seen] == [cursor for _, cursor in with_cursors(protos)]
 
 
-def responses(life: list[ThreadStreamItem], place: int, cut: Cut | None) -> Iterator[ThreadEventsResponse]:
+def responses(
+    life: list[ThreadStreamItem], rest: list[ThreadStreamItem], cut: Cut | None
+) -> Iterator[ThreadEventsResponse]:
     """What one stream brings: it begins too early, skips items, brings only so many, some together."""
     repeats, skips, brings, size = cut or (0, 0, len(life), 3)
-    items = life[max(place - repeats, 0) + skips :][:brings]
+    before = [item for item in life if item not in rest]
+    items = [*before[len(before) - repeats :], *rest][skips:][:brings]
     for at in range(0, len(items), size):
         yield ThreadEventsResponse(items=items[at : at + size])
     if cut is not None:

@@ -164,7 +164,9 @@ def error_of(fault: grpc.RpcError) -> WeftError:
 def time_is_over(subject: str) -> DeadlineExceededError:
     """Return the error of a caller who watched a run or a thread, but not long enough."""
     told = f"{subject} has not ended in the time given; it goes on"
-    return DeadlineExceededError("", told, metadata={f"{'run' if subject.startswith('run_') else 'thread'}_id": subject})
+    return DeadlineExceededError(
+        "", told, metadata={f"{'run' if subject.startswith('run_') else 'thread'}_id": subject}
+    )
 
 
 def _status_of(fault: grpc.RpcError) -> status_pb2.Status:

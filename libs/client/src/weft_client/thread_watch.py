@@ -60,6 +60,8 @@ class ThreadWatch(Resumable[ThreadItem]):
         super().__init__(thread_id, outage, until)
         # None while only the server knows where now is.
         self.cursor = None if from_now else after or ThreadCursor()
+        # A cursor of the caller's that names no run goes on with the one that is going on there, from its first event.
+        self._may_join = after is not None and not after.run_id
 
     def request(self) -> ThreadEventsRequest:
         if self.cursor is None:
@@ -75,7 +77,7 @@ class ThreadWatch(Resumable[ThreadItem]):
             cursor = self._behind(item)
             if cursor is not None and not self.is_ended:
                 self._outage.heard()
-                self.cursor = cursor
+                self.cursor, self._may_join = cursor, self._may_join and not cursor.run_id
                 self.is_ended = item.thread_event.HasField("thread_deleted")
                 yield ThreadItem(item, cursor)
 
@@ -91,13 +93,13 @@ class ThreadWatch(Resumable[ThreadItem]):
             raise InternalError("", f"the stream of {self.subject} did not say where it begins")
         if item.HasField("thread_event"):
             return _behind_thread_event(cursor, item.thread_event)
+        if self._may_join and item.run_event.seq == 1:
+            cursor = ThreadCursor(thread_seq=cursor.thread_seq, run_id=item.run_event.run_id)
         return _behind_run_event(cursor, item.run_event)
 
 
 def _behind_run_event(cursor: ThreadCursor, event: RunEvent) -> ThreadCursor | None:
-    # A cursor that names no run goes on with the one that is going on, from its first event.
-    is_of_run = event.run_id == cursor.run_id or not cursor.run_id
-    if not is_of_run or event.seq > cursor.run_seq + 1:
+    if event.run_id != cursor.run_id or event.seq > cursor.run_seq + 1:
         raise InternalError("", f"after {cursor.run_id} {cursor.run_seq} came {event.run_id} {event.seq}")
     if event.seq <= cursor.run_seq:
         return None
