@@ -25,7 +25,8 @@ SERVICES = ("gateway", "threads", "agent-runner", "tools")
 MEMBERS = ("postgres", "redis", "model", *SERVICES)
 CLIENT = "client"
 # What a process may hold at once is not what is measured: there are slots for all runs of every figure.
-ENV = {"agent-runner": {"WEFT_MAX_RUNS": "500"}}
+# Titles are off: the baselines make none.
+ENV = {"agent-runner": {"WEFT_MAX_RUNS": "500", "WEFT_TITLES": "0"}}
 # A breath between two measurements, so that one does not pay for what the last one left to do.
 PAUSE_SECONDS = 0.02
 

@@ -82,6 +82,12 @@ async def read_context(estate: Estate) -> Asked:
     return Asked(queue.ReadContextRequest(run_id=run.run_id, epoch=run.epoch), run.run_token)
 
 
+@recipe(queue.OfferTitleRequest)
+async def offer_title(estate: Estate) -> Asked:
+    run = await estate.make_claimed_run()
+    return Asked(queue.OfferTitleRequest(run_id=run.run_id, title="A title"), run.run_token)
+
+
 async def _file_of_a_run(estate: Estate) -> tuple[queue.ClaimedRun, str]:
     file = attachment_pb2.NewAttachment(name="a.txt", content=b"words")
     run = await estate.make_claimed_run(attachments=[file])

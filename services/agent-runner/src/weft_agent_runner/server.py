@@ -16,6 +16,7 @@ from weft_agent_runner.clients.agents import GrpcAgents
 from weft_agent_runner.clients.attachments import GrpcAttachments
 from weft_agent_runner.clients.run_queue import GrpcRunQueue
 from weft_agent_runner.clients.tools import GrpcTools
+from weft_agent_runner.domain.model import Model
 from weft_agent_runner.domain.outbox import OutboxLimits
 from weft_agent_runner.drain import Drainer
 from weft_agent_runner.equipper import CachingEquipper
@@ -31,6 +32,7 @@ from weft_agent_runner.telemetry.lane import observe_runner, observed_committer
 from weft_agent_runner.telemetry.model import observed_model
 from weft_agent_runner.telemetry.tools import observed_tools
 from weft_agent_runner.tenure import Tenure
+from weft_agent_runner.titler import AT_ONCE, ModelTitler, NoTitler, Titler
 from weft_agent_runner.workshop import RunLimits, Workshop
 
 _SERVICE = "agent-runner"
@@ -72,7 +74,7 @@ async def _open(settings: RunnerSettings, program: Program) -> tuple[GrpcRunQueu
         OpenAIModel(
             base_url=settings.openai_base_url,
             api_key=settings.openai_api_key.get_secret_value() or "none",
-            max_connections=settings.max_runs,
+            max_connections=settings.max_runs + AT_ONCE,
             limits=ModelLimits(
                 first_byte_seconds=settings.model_first_byte_seconds, idle_seconds=settings.model_idle_seconds
             ),
@@ -90,10 +92,19 @@ async def _open(settings: RunnerSettings, program: Program) -> tuple[GrpcRunQueu
         GrpcAttachments(threads),
         ProcessExtractor(_extraction_limits(settings)),
         asyncio.Semaphore(settings.attachment_readers),
+        _titler(settings, program, observed_model(model), queue),
         tenure,
         limits,
     )
     return queue, workshop, tenure
+
+
+def _titler(settings: RunnerSettings, program: Program, model: Model, queue: GrpcRunQueue) -> Titler:
+    if not settings.titles:
+        return NoTitler()
+    titler = ModelTitler(model, queue)
+    program.close_later(titler.close)
+    return titler
 
 
 def _extraction_limits(settings: RunnerSettings) -> ExtractionLimits:

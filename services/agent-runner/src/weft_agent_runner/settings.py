@@ -49,6 +49,8 @@ class RunnerSettings(ServerSettings):
     model_idle_seconds: float = Field(30.0, gt=0, le=3600)
     # How long a tools service that goes away is called again, from its first failure, before the model is told so.
     tools_patience_seconds: float = Field(15.0, ge=0, le=600)
+    # Whether a thread gets a title from the agent's model after its first run that succeeds: one short call more.
+    titles: bool = True
     # Attachments that are read at once, each in a process of its own; further ones wait.
     attachment_readers: int = Field(2, ge=1, le=64)
     # Seconds of computing that such a process may take.

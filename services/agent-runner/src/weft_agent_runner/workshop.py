@@ -22,6 +22,7 @@ from weft_agent_runner.domain.ports import (
 from weft_agent_runner.domain.retries import backoff
 from weft_agent_runner.domain.run import ClaimedRun
 from weft_agent_runner.telemetry.runs import RunTelemetry
+from weft_agent_runner.titler import Titler
 
 T = TypeVar("T")
 
@@ -56,6 +57,7 @@ class Workshop:
     extractor: Extractor
     reading_slots: asyncio.Semaphore
     """Of files that are read at once."""
+    titler: Titler
     trust: Trust
     limits: RunLimits = RunLimits()
     telemetry: RunTelemetry = field(default_factory=RunTelemetry)

@@ -59,6 +59,7 @@ from weft_threads.runs.reaper import Reaper
 from weft_threads.runs.run_reader import RunReader
 from weft_threads.runs.run_servicer import AdmissionServicer, RunServicer
 from weft_threads.runs.telemetry import QueueGauge
+from weft_threads.runs.titles import Titles
 from weft_threads.settings import Settings
 from weft_threads.store.database import Database
 from weft_threads.tasks.servicer import TaskServicer
@@ -168,6 +169,7 @@ def register_runs(server: WeftServer, wiring: Wiring) -> None:
         RunQueue(database, announcer, new_id, wiring.settings.runner_lease),
         Committer(database, announcer, new_id),
         ContextReader(database),
+        Titles(database, new_id, announcer.thread),
         new_id,
         partial(run_token, wiring.signer),
     )

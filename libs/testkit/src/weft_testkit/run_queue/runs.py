@@ -62,6 +62,8 @@ class FakeRun:
     messages: list[StoredMessage] = field(default_factory=list)
     usage: run_pb2.Usage = field(default_factory=run_pb2.Usage)
     transition: pb.Transition | None = None
+    wants_title: bool = False
+    titles: list[pb.OfferTitleRequest] = field(default_factory=list)  # that were offered
     poison: str = ""  # an entry that holds this text can never be written
 
     @property

@@ -174,6 +174,14 @@ class FakeRunQueue(run_queue_service_pb2_grpc.RunQueueServiceServicer, agent_ser
         for message in run.context():
             yield pb.ReadContextResponse(context=[message])
 
+    async def OfferTitle(self, request: pb.OfferTitleRequest, context: Context) -> pb.OfferTitleResponse:
+        await self._enter("OfferTitle", request, context)
+        run = self.runs[request.run_id]
+        is_taken = run.state == run_pb2.RUN_STATE_SUCCEEDED and not run.titles
+        run.titles.append(request)
+        await self._notify()
+        return pb.OfferTitleResponse(is_taken=is_taken)
+
     async def GetAgentVersion(
         self, request: agent_service_pb2.GetAgentVersionRequest, context: Context
     ) -> agent_service_pb2.GetAgentVersionResponse:
@@ -212,6 +220,7 @@ class FakeRunQueue(run_queue_service_pb2_grpc.RunQueueServiceServicer, agent_ser
             last_seq=run.last_seq,
             attempt=run.attempt,
             run_token=f"token of {run.run_id}",
+            wants_title=run.wants_title,
             finished_steps=sum(step.state == "succeeded" for step in run.steps),
             begun_step=begun,
             pending_tool_calls=run.pending_calls() if begun is None else [],

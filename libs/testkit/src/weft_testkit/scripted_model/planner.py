@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from weft_testkit.scripted_model.conversation import Conversation, Json
+from weft_testkit.scripted_model.conversation import Conversation, Json, text_of
 from weft_testkit.scripted_model.grammar import Script
 
 QUOTED_USER_CHARACTERS = 16_000
@@ -20,6 +20,7 @@ TASK_WORDS = re.compile(r"\b(task|to-?do|remind)", re.IGNORECASE)
 QUERY = re.compile(
     r"\b(?:search|find|look up|look)\b(?:.*?\b(?:for|about|on))?\s+(.+?)(?=[.,;:!?]|\s+(?:and|then)\b|$)", re.I
 )
+TITLE_WANTED = re.compile(r"\bwrite a title for this conversation\b", re.IGNORECASE)
 TITLE = re.compile(r"\btask\b(?:\s+(?:to|for|called|named|titled))?:?\s+(.+?)(?=[.;!?\n]|$)", re.I)
 
 
@@ -46,7 +47,10 @@ def make_plan(conversation: Conversation, script: Script) -> Plan:
 
 
 def answer_text(conversation: Conversation) -> str:
-    """Quotes every result of this turn, then the whole user turn."""
+    """Quotes every result of this turn, then the whole user turn. Who asks for a title gets the first words said."""
+    if TITLE_WANTED.search(text_of(conversation.messages[0])):
+        said = conversation.user_text.removeprefix("User: ").partition("\n")[0].split()
+        return f"About: {' '.join(said[:6])}"
     lines = [
         f"{result.name} returned: {_shortened(result.text, QUOTED_RESULT_CHARACTERS)}"
         for result in conversation.results

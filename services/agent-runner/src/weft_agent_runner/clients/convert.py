@@ -57,6 +57,7 @@ def claimed_run(run: queue_pb2.ClaimedRun) -> ClaimedRun:
             Attachment(each.attachment_id, each.name, each.media_type, each.size_bytes)
             for each in run.pending_attachments
         ),
+        wants_title=run.wants_title,
     )
 
 

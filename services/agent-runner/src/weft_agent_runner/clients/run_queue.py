@@ -14,7 +14,7 @@ from weft_grpckit.tokens import token_metadata
 from weft_agent_runner.clients import convert, written
 from weft_agent_runner.clients.peer_errors import peer_errors
 from weft_agent_runner.domain.entry import Entry, EntryResult
-from weft_agent_runner.domain.model import ModelMessage
+from weft_agent_runner.domain.model import ModelMessage, ModelUsage
 from weft_agent_runner.domain.ports import BatchRefusedError, Heartbeat, Registration
 from weft_agent_runner.domain.run import ClaimedRun, RunKey
 
@@ -83,6 +83,14 @@ class GrpcRunQueue:
             if not call.done():
                 call.cancel()
         return convert.context(messages)
+
+    async def offer_title(self, run: ClaimedRun, title: str, model: str, usage: ModelUsage | None) -> bool:
+        request = pb.OfferTitleRequest(run_id=run.key.run_id, title=title, model=model)
+        if usage is not None:
+            request.usage.CopyFrom(written.model_usage(usage))
+        with peer_errors():
+            response = await self._stub.OfferTitle(request, timeout=_CALL_SECONDS, metadata=token_metadata(run.token))
+        return response.is_taken
 
 
 def _is_refused(error: grpc.aio.AioRpcError) -> bool:

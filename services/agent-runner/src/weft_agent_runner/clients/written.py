@@ -21,6 +21,7 @@ from weft_agent_runner.domain.entry import (
     TimeOut,
     ToolMessage,
 )
+from weft_agent_runner.domain.model import ModelUsage
 from weft_agent_runner.domain.outcome import ToolCompleted, ToolOutcome, told_to_model
 from weft_agent_runner.domain.run import PlacedToolCall, RunKey, Usage
 
@@ -57,15 +58,16 @@ def _put_act(written: queue_pb2.CommitEntry, act: Act) -> None:
         written.transition.CopyFrom(_transition(act))
 
 
+def model_usage(used: ModelUsage) -> run_pb2.Usage:
+    return run_pb2.Usage(
+        input_tokens=used.input_tokens,
+        output_tokens=used.output_tokens,
+        cached_input_tokens=used.cached_input_tokens,
+    )
+
+
 def _finish_step(finish: FinishStep) -> queue_pb2.FinishStep:
-    used = finish.usage
-    usage = None
-    if used is not None:
-        usage = run_pb2.Usage(
-            input_tokens=used.input_tokens,
-            output_tokens=used.output_tokens,
-            cached_input_tokens=used.cached_input_tokens,
-        )
+    usage = None if finish.usage is None else model_usage(finish.usage)
     return queue_pb2.FinishStep(
         step=finish.step,
         attempt=finish.attempt,

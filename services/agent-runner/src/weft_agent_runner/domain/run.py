@@ -89,3 +89,4 @@ class ClaimedRun:
     is_stop_requested: bool = False
     trace_parent: str = ""
     unread_attachments: tuple[Attachment, ...] = ()
+    wants_title: bool = False

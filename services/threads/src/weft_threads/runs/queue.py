@@ -36,6 +36,7 @@ class Claimed:
     message_id: UUID
     transcript: Transcript
     has_more: bool = False
+    wants_title: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,7 @@ class RunQueue:
             message_id=message_id,
             transcript=transcript_of(row, run["run_id"]),
             has_more=row["has_more"],
+            wants_title=row["wants_title"],
         )
 
     async def release(self, runner_id: UUID, runs: Sequence[Owned]) -> int:

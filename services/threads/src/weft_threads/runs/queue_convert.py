@@ -16,6 +16,7 @@ from weft_threads.runs.commit import Entry, NewMessage, Result, StepEnd, Transit
 from weft_threads.runs.context import context_to_proto, pending_to_proto, unread_to_proto
 from weft_threads.runs.convert import duration, finish_from_proto, state_to_proto, usage_to_proto, waiting_from_proto
 from weft_threads.runs.queue import Claimed, Owned
+from weft_threads.runs.titles import OfferedTitle
 from weft_threads.runs.transcript import ContextMessage
 
 INLINE_CONTEXT_BYTES = 1 << 20
@@ -52,6 +53,7 @@ def claimed_to_proto(claimed: Claimed, run_token: str) -> pb.ClaimedRun:
         pending_tool_calls=pending_to_proto(claimed.transcript.pending),
         usage=usage_to_proto(run),
         stop_requested=run["cancel_time"] is not None,
+        wants_title=claimed.wants_title,
         trace_parent=run["trace_parent"] or "",
     )
     if claimed.begun_step is not None and claimed.begun_attempt is not None:
@@ -190,6 +192,17 @@ def _result(entry: Entry, result: Result) -> pb.CommitResult:
 
 def _wrong(field: str, description: str) -> InvalidFieldsError:
     return InvalidFieldsError([FieldViolation(field, description)])
+
+
+def offered_title_from(request: pb.OfferTitleRequest) -> OfferedTitle:
+    usage = request.usage if request.HasField("usage") else None
+    return OfferedTitle(
+        request.title,
+        request.model,
+        usage.input_tokens if usage else None,
+        usage.output_tokens if usage else None,
+        usage.cached_input_tokens if usage else None,
+    )
 
 
 def context_batches(messages: Sequence[ContextMessage]) -> Iterator[list[message_pb2.ContextMessage]]:

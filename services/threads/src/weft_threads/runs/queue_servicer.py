@@ -13,6 +13,7 @@ from weft_threads.runs.commit import Committer
 from weft_threads.runs.context_reader import ContextReader
 from weft_threads.runs.convert import duration
 from weft_threads.runs.queue import Claimed, RunQueue
+from weft_threads.runs.titles import Titles
 
 HEARTBEATS_PER_LEASE = 4
 
@@ -23,10 +24,11 @@ class RunQueueServicer(grpc_pb.RunQueueServiceServicer):
         queue: RunQueue,
         committer: Committer,
         contexts: ContextReader,
+        titles: Titles,
         new_id: Callable[[], UUID],
         run_token: Callable[[Claimed], str],
     ) -> None:
-        self._queue, self._committer, self._contexts = queue, committer, contexts
+        self._queue, self._committer, self._contexts, self._titles = queue, committer, contexts, titles
         self._new_id, self._run_token = new_id, run_token
 
     async def RegisterRunner(self, request: pb.RegisterRunnerRequest, context: Context) -> pb.RegisterRunnerResponse:
@@ -61,3 +63,8 @@ class RunQueueServicer(grpc_pb.RunQueueServiceServicer):
         messages = await self._contexts.read(caller_of(context), parse_id("run", request.run_id), request.epoch)
         for batch in convert.context_batches(messages):
             yield pb.ReadContextResponse(context=batch)
+
+    async def OfferTitle(self, request: pb.OfferTitleRequest, context: Context) -> pb.OfferTitleResponse:
+        offered = convert.offered_title_from(request)
+        is_taken = await self._titles.take(caller_of(context), parse_id("run", request.run_id), offered)
+        return pb.OfferTitleResponse(is_taken=is_taken)

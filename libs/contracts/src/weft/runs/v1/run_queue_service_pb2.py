@@ -30,7 +30,7 @@ from weft.runs.v1 import run_pb2 as weft_dot_runs_dot_v1_dot_run__pb2
 from weft.threads.v1 import message_pb2 as weft_dot_threads_dot_v1_dot_message__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$weft/runs/v1/run_queue_service.proto\x12\x0cweft.runs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bweft/access/v1/access.proto\x1a\x18weft/runs/v1/event.proto\x1a\x16weft/runs/v1/run.proto\x1a\x1dweft/threads/v1/message.proto\"/\n\x15RegisterRunnerRequest\x12\x16\n\x04host\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\"\x8c\x01\n\x16RegisterRunnerResponse\x12\x11\n\trunner_id\x18\x01 \x01(\t\x12(\n\x05lease\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x35\n\x12heartbeat_interval\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"O\n\x10HeartbeatRequest\x12;\n\trunner_id\x18\x01 \x01(\tB(\xbaH%r#2!^rnr_[0-7][0-9a-hjkmnp-tv-z]{25}$\"i\n\x11HeartbeatResponse\x12(\n\x05lease\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12*\n\nowned_runs\x18\x02 \x03(\x0b\x32\x16.weft.runs.v1.OwnedRun\"T\n\x08OwnedRun\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0e\n\x06run_id\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\x03\x12\x16\n\x0estop_requested\x18\x04 \x01(\x08\"l\n\x10\x43laimRunsRequest\x12;\n\trunner_id\x18\x01 \x01(\tB(\xbaH%r#2!^rnr_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12\x1b\n\x08max_runs\x18\x02 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x01\";\n\x11\x43laimRunsResponse\x12&\n\x04runs\x18\x01 \x03(\x0b\x32\x18.weft.runs.v1.ClaimedRun\"\xd4\x04\n\nClaimedRun\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0e\n\x06run_id\x18\x02 \x01(\t\x12\x11\n\tthread_id\x18\x03 \x01(\t\x12\x12\n\nproject_id\x18\x04 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x05 \x01(\t\x12\x18\n\x10\x61gent_version_id\x18\x06 \x01(\t\x12\r\n\x05\x65poch\x18\x07 \x01(\x03\x12\x10\n\x08last_seq\x18\x08 \x01(\x03\x12\x0f\n\x07\x61ttempt\x18\t \x01(\x05\x12\x11\n\trun_token\x18\n \x01(\t\x12,\n\tremaining\x18\x0b \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x16\n\x0e\x66inished_steps\x18\x0c \x01(\x05\x12+\n\nbegun_step\x18\r \x01(\x0b\x32\x17.weft.runs.v1.BegunStep\x12\x39\n\x12pending_tool_calls\x18\x0e \x03(\x0b\x32\x1d.weft.runs.v1.PendingToolCall\x12\x30\n\x07\x63ontext\x18\x0f \x03(\x0b\x32\x1f.weft.threads.v1.ContextMessage\x12\x1b\n\x13is_context_separate\x18\x10 \x01(\x08\x12\"\n\x05usage\x18\x11 \x01(\x0b\x32\x13.weft.runs.v1.Usage\x12\x16\n\x0estop_requested\x18\x12 \x01(\x08\x12\x14\n\x0ctrace_parent\x18\x13 \x01(\t\x12<\n\x13pending_attachments\x18\x14 \x03(\x0b\x32\x1f.weft.runs.v1.PendingAttachment\"`\n\x11PendingAttachment\x12\x15\n\rattachment_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x12\n\nmedia_type\x18\x03 \x01(\t\x12\x12\n\nsize_bytes\x18\x04 \x01(\x03\">\n\tBegunStep\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\x12\x12\n\nmessage_id\x18\x03 \x01(\t\"W\n\x0fPendingToolCall\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\r\n\x05index\x18\x02 \x01(\x05\x12\'\n\x04\x63\x61ll\x18\x03 \x01(\x0b\x32\x19.weft.threads.v1.ToolCall\"\x85\x01\n\rCommitRequest\x12;\n\trunner_id\x18\x01 \x01(\tB(\xbaH%r#2!^rnr_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12\x37\n\x07\x65ntries\x18\x02 \x03(\x0b\x32\x19.weft.runs.v1.CommitEntryB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\"\x87\x03\n\x0b\x43ommitEntry\x12;\n\ttenant_id\x18\x01 \x01(\tB(\xbaH%r#2!^ten_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12\x38\n\x06run_id\x18\x02 \x01(\tB(\xbaH%r#2!^run_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12\r\n\x05\x65poch\x18\x03 \x01(\x03\x12\x14\n\x0c\x65xpected_seq\x18\x04 \x01(\x03\x12&\n\x06\x65vents\x18\x05 \x03(\x0b\x32\x16.weft.runs.v1.RunEvent\x12-\n\x0b\x66inish_step\x18\x06 \x01(\x0b\x32\x18.weft.runs.v1.FinishStep\x12*\n\x08messages\x18\x07 \x03(\x0b\x32\x18.weft.runs.v1.NewMessage\x12+\n\nbegin_step\x18\x08 \x01(\x0b\x32\x17.weft.runs.v1.BeginStep\x12,\n\ntransition\x18\t \x01(\x0b\x32\x18.weft.runs.v1.Transition\"\xd9\x01\n\nFinishStep\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\x12\x14\n\x0cis_succeeded\x18\x03 \x01(\x08\x12\"\n\x05usage\x18\x04 \x01(\x0b\x32\x13.weft.runs.v1.Usage\x12\r\n\x05\x65rror\x18\x05 \x01(\t\x12\x17\n\x0f\x64iscard_message\x18\x06 \x01(\x08\x12\x17\n\x05model\x18\x07 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\x12!\n\x0b\x63ost_micros\x18\x08 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00H\x00\x88\x01\x01\x42\x0e\n\x0c_cost_micros\"\xbc\x01\n\nNewMessage\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x0c\n\x04step\x18\x02 \x01(\x05\x12#\n\x04role\x18\x03 \x01(\x0e\x32\x15.weft.threads.v1.Role\x12$\n\x05parts\x18\x04 \x03(\x0b\x32\x15.weft.threads.v1.Part\x12\x15\n\ris_incomplete\x18\x05 \x01(\x08\x12*\n\ntool_event\x18\x06 \x01(\x0b\x32\x16.weft.runs.v1.RunEvent\"*\n\tBeginStep\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\"\x90\x02\n\nTransition\x12(\n\x07succeed\x18\x01 \x01(\x0b\x32\x15.weft.runs.v1.SucceedH\x00\x12%\n\x04\x66\x61il\x18\x02 \x01(\x0b\x32\x15.weft.runs.v1.FailureH\x00\x12\"\n\x04stop\x18\x03 \x01(\x0b\x32\x12.weft.runs.v1.StopH\x00\x12\"\n\x04park\x18\x04 \x01(\x0b\x32\x12.weft.runs.v1.ParkH\x00\x12)\n\x08time_out\x18\x05 \x01(\x0b\x32\x15.weft.runs.v1.TimeOutH\x00\x12\x33\n\x10model_closed_ago\x18\x06 \x01(\x0b\x32\x19.google.protobuf.DurationB\t\n\x07outcome\"/\n\x07Succeed\x12$\n\x06\x66inish\x18\x01 \x01(\x0e\x32\x14.weft.runs.v1.Finish\"\x06\n\x04Stop\"\t\n\x07TimeOut\"b\n\x04Park\x12+\n\x06reason\x18\x01 \x01(\x0e\x32\x1b.weft.runs.v1.WaitingReason\x12-\n\nwake_after\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"=\n\x0e\x43ommitResponse\x12+\n\x07results\x18\x01 \x03(\x0b\x32\x1a.weft.runs.v1.CommitResult\"\xaf\x01\n\x0c\x43ommitResult\x12%\n\x05state\x18\x01 \x01(\x0e\x32\x16.weft.runs.v1.RunState\x12\r\n\x05\x65poch\x18\x02 \x01(\x03\x12\x10\n\x08last_seq\x18\x03 \x01(\x03\x12\x16\n\x0estop_requested\x18\x04 \x01(\x08\x12+\n\nbegun_step\x18\x05 \x01(\x0b\x32\x17.weft.runs.v1.BegunStep\x12\x12\n\ndata_error\x18\x06 \x01(\t\"~\n\x0eReleaseRequest\x12;\n\trunner_id\x18\x01 \x01(\tB(\xbaH%r#2!^rnr_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12/\n\x04runs\x18\x02 \x03(\x0b\x32\x16.weft.runs.v1.OwnedRunB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\"#\n\x0fReleaseResponse\x12\x10\n\x08released\x18\x01 \x01(\x05\"]\n\x12ReadContextRequest\x12\x38\n\x06run_id\x18\x01 \x01(\tB(\xbaH%r#2!^run_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12\r\n\x05\x65poch\x18\x02 \x01(\x03\"G\n\x13ReadContextResponse\x12\x30\n\x07\x63ontext\x18\x01 \x03(\x0b\x32\x1f.weft.threads.v1.ContextMessage2\xeb\x04\n\x0fRunQueueService\x12m\n\x0eRegisterRunner\x12#.weft.runs.v1.RegisterRunnerRequest\x1a$.weft.runs.v1.RegisterRunnerResponse\"\x10\xda\xc1\x18\x0c\x61gent-runner\x12\x64\n\tHeartbeat\x12\x1e.weft.runs.v1.HeartbeatRequest\x1a\x1f.weft.runs.v1.HeartbeatResponse\"\x16\xd2\xc1\x18\x02\x90\x03\xda\xc1\x18\x0c\x61gent-runner\x12\x66\n\tClaimRuns\x12\x1e.weft.runs.v1.ClaimRunsRequest\x1a\x1f.weft.runs.v1.ClaimRunsResponse\"\x18\xd2\xc1\x18\x04\x90\x03\x91\x03\xda\xc1\x18\x0c\x61gent-runner\x12U\n\x06\x43ommit\x12\x1b.weft.runs.v1.CommitRequest\x1a\x1c.weft.runs.v1.CommitResponse\"\x10\xda\xc1\x18\x0c\x61gent-runner\x12X\n\x07Release\x12\x1c.weft.runs.v1.ReleaseRequest\x1a\x1d.weft.runs.v1.ReleaseResponse\"\x10\xda\xc1\x18\x0c\x61gent-runner\x12j\n\x0bReadContext\x12 .weft.runs.v1.ReadContextRequest\x1a!.weft.runs.v1.ReadContextResponse\"\x14\xca\xc1\x18\truns.read\xd2\xc1\x18\x03j\xae\x02\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$weft/runs/v1/run_queue_service.proto\x12\x0cweft.runs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bweft/access/v1/access.proto\x1a\x18weft/runs/v1/event.proto\x1a\x16weft/runs/v1/run.proto\x1a\x1dweft/threads/v1/message.proto\"/\n\x15RegisterRunnerRequest\x12\x16\n\x04host\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\"\x8c\x01\n\x16RegisterRunnerResponse\x12\x11\n\trunner_id\x18\x01 \x01(\t\x12(\n\x05lease\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x35\n\x12heartbeat_interval\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"O\n\x10HeartbeatRequest\x12;\n\trunner_id\x18\x01 \x01(\tB(\xbaH%r#2!^rnr_[0-7][0-9a-hjkmnp-tv-z]{25}$\"i\n\x11HeartbeatResponse\x12(\n\x05lease\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12*\n\nowned_runs\x18\x02 \x03(\x0b\x32\x16.weft.runs.v1.OwnedRun\"T\n\x08OwnedRun\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0e\n\x06run_id\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\x03\x12\x16\n\x0estop_requested\x18\x04 \x01(\x08\"l\n\x10\x43laimRunsRequest\x12;\n\trunner_id\x18\x01 \x01(\tB(\xbaH%r#2!^rnr_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12\x1b\n\x08max_runs\x18\x02 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x01\";\n\x11\x43laimRunsResponse\x12&\n\x04runs\x18\x01 \x03(\x0b\x32\x18.weft.runs.v1.ClaimedRun\"\xe9\x04\n\nClaimedRun\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0e\n\x06run_id\x18\x02 \x01(\t\x12\x11\n\tthread_id\x18\x03 \x01(\t\x12\x12\n\nproject_id\x18\x04 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x05 \x01(\t\x12\x18\n\x10\x61gent_version_id\x18\x06 \x01(\t\x12\r\n\x05\x65poch\x18\x07 \x01(\x03\x12\x10\n\x08last_seq\x18\x08 \x01(\x03\x12\x0f\n\x07\x61ttempt\x18\t \x01(\x05\x12\x11\n\trun_token\x18\n \x01(\t\x12,\n\tremaining\x18\x0b \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x16\n\x0e\x66inished_steps\x18\x0c \x01(\x05\x12+\n\nbegun_step\x18\r \x01(\x0b\x32\x17.weft.runs.v1.BegunStep\x12\x39\n\x12pending_tool_calls\x18\x0e \x03(\x0b\x32\x1d.weft.runs.v1.PendingToolCall\x12\x30\n\x07\x63ontext\x18\x0f \x03(\x0b\x32\x1f.weft.threads.v1.ContextMessage\x12\x1b\n\x13is_context_separate\x18\x10 \x01(\x08\x12\"\n\x05usage\x18\x11 \x01(\x0b\x32\x13.weft.runs.v1.Usage\x12\x16\n\x0estop_requested\x18\x12 \x01(\x08\x12\x14\n\x0ctrace_parent\x18\x13 \x01(\t\x12<\n\x13pending_attachments\x18\x14 \x03(\x0b\x32\x1f.weft.runs.v1.PendingAttachment\x12\x13\n\x0bwants_title\x18\x15 \x01(\x08\"`\n\x11PendingAttachment\x12\x15\n\rattachment_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x12\n\nmedia_type\x18\x03 \x01(\t\x12\x12\n\nsize_bytes\x18\x04 \x01(\x03\">\n\tBegunStep\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\x12\x12\n\nmessage_id\x18\x03 \x01(\t\"W\n\x0fPendingToolCall\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\r\n\x05index\x18\x02 \x01(\x05\x12\'\n\x04\x63\x61ll\x18\x03 \x01(\x0b\x32\x19.weft.threads.v1.ToolCall\"\x85\x01\n\rCommitRequest\x12;\n\trunner_id\x18\x01 \x01(\tB(\xbaH%r#2!^rnr_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12\x37\n\x07\x65ntries\x18\x02 \x03(\x0b\x32\x19.weft.runs.v1.CommitEntryB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\"\x87\x03\n\x0b\x43ommitEntry\x12;\n\ttenant_id\x18\x01 \x01(\tB(\xbaH%r#2!^ten_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12\x38\n\x06run_id\x18\x02 \x01(\tB(\xbaH%r#2!^run_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12\r\n\x05\x65poch\x18\x03 \x01(\x03\x12\x14\n\x0c\x65xpected_seq\x18\x04 \x01(\x03\x12&\n\x06\x65vents\x18\x05 \x03(\x0b\x32\x16.weft.runs.v1.RunEvent\x12-\n\x0b\x66inish_step\x18\x06 \x01(\x0b\x32\x18.weft.runs.v1.FinishStep\x12*\n\x08messages\x18\x07 \x03(\x0b\x32\x18.weft.runs.v1.NewMessage\x12+\n\nbegin_step\x18\x08 \x01(\x0b\x32\x17.weft.runs.v1.BeginStep\x12,\n\ntransition\x18\t \x01(\x0b\x32\x18.weft.runs.v1.Transition\"\xd9\x01\n\nFinishStep\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\x12\x14\n\x0cis_succeeded\x18\x03 \x01(\x08\x12\"\n\x05usage\x18\x04 \x01(\x0b\x32\x13.weft.runs.v1.Usage\x12\r\n\x05\x65rror\x18\x05 \x01(\t\x12\x17\n\x0f\x64iscard_message\x18\x06 \x01(\x08\x12\x17\n\x05model\x18\x07 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\x12!\n\x0b\x63ost_micros\x18\x08 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00H\x00\x88\x01\x01\x42\x0e\n\x0c_cost_micros\"\xbc\x01\n\nNewMessage\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x0c\n\x04step\x18\x02 \x01(\x05\x12#\n\x04role\x18\x03 \x01(\x0e\x32\x15.weft.threads.v1.Role\x12$\n\x05parts\x18\x04 \x03(\x0b\x32\x15.weft.threads.v1.Part\x12\x15\n\ris_incomplete\x18\x05 \x01(\x08\x12*\n\ntool_event\x18\x06 \x01(\x0b\x32\x16.weft.runs.v1.RunEvent\"*\n\tBeginStep\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\"\x90\x02\n\nTransition\x12(\n\x07succeed\x18\x01 \x01(\x0b\x32\x15.weft.runs.v1.SucceedH\x00\x12%\n\x04\x66\x61il\x18\x02 \x01(\x0b\x32\x15.weft.runs.v1.FailureH\x00\x12\"\n\x04stop\x18\x03 \x01(\x0b\x32\x12.weft.runs.v1.StopH\x00\x12\"\n\x04park\x18\x04 \x01(\x0b\x32\x12.weft.runs.v1.ParkH\x00\x12)\n\x08time_out\x18\x05 \x01(\x0b\x32\x15.weft.runs.v1.TimeOutH\x00\x12\x33\n\x10model_closed_ago\x18\x06 \x01(\x0b\x32\x19.google.protobuf.DurationB\t\n\x07outcome\"/\n\x07Succeed\x12$\n\x06\x66inish\x18\x01 \x01(\x0e\x32\x14.weft.runs.v1.Finish\"\x06\n\x04Stop\"\t\n\x07TimeOut\"b\n\x04Park\x12+\n\x06reason\x18\x01 \x01(\x0e\x32\x1b.weft.runs.v1.WaitingReason\x12-\n\nwake_after\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"=\n\x0e\x43ommitResponse\x12+\n\x07results\x18\x01 \x03(\x0b\x32\x1a.weft.runs.v1.CommitResult\"\xaf\x01\n\x0c\x43ommitResult\x12%\n\x05state\x18\x01 \x01(\x0e\x32\x16.weft.runs.v1.RunState\x12\r\n\x05\x65poch\x18\x02 \x01(\x03\x12\x10\n\x08last_seq\x18\x03 \x01(\x03\x12\x16\n\x0estop_requested\x18\x04 \x01(\x08\x12+\n\nbegun_step\x18\x05 \x01(\x0b\x32\x17.weft.runs.v1.BegunStep\x12\x12\n\ndata_error\x18\x06 \x01(\t\"~\n\x0eReleaseRequest\x12;\n\trunner_id\x18\x01 \x01(\tB(\xbaH%r#2!^rnr_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12/\n\x04runs\x18\x02 \x03(\x0b\x32\x16.weft.runs.v1.OwnedRunB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\"#\n\x0fReleaseResponse\x12\x10\n\x08released\x18\x01 \x01(\x05\"]\n\x12ReadContextRequest\x12\x38\n\x06run_id\x18\x01 \x01(\tB(\xbaH%r#2!^run_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12\r\n\x05\x65poch\x18\x02 \x01(\x03\"G\n\x13ReadContextResponse\x12\x30\n\x07\x63ontext\x18\x01 \x03(\x0b\x32\x1f.weft.threads.v1.ContextMessage\"\xa5\x01\n\x11OfferTitleRequest\x12\x38\n\x06run_id\x18\x01 \x01(\tB(\xbaH%r#2!^run_[0-7][0-9a-hjkmnp-tv-z]{25}$\x12\x19\n\x05title\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x17\n\x05model\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\x12\"\n\x05usage\x18\x04 \x01(\x0b\x32\x13.weft.runs.v1.Usage\"&\n\x12OfferTitleResponse\x12\x10\n\x08is_taken\x18\x01 \x01(\x08\x32\xd0\x05\n\x0fRunQueueService\x12m\n\x0eRegisterRunner\x12#.weft.runs.v1.RegisterRunnerRequest\x1a$.weft.runs.v1.RegisterRunnerResponse\"\x10\xda\xc1\x18\x0c\x61gent-runner\x12\x64\n\tHeartbeat\x12\x1e.weft.runs.v1.HeartbeatRequest\x1a\x1f.weft.runs.v1.HeartbeatResponse\"\x16\xd2\xc1\x18\x02\x90\x03\xda\xc1\x18\x0c\x61gent-runner\x12\x66\n\tClaimRuns\x12\x1e.weft.runs.v1.ClaimRunsRequest\x1a\x1f.weft.runs.v1.ClaimRunsResponse\"\x18\xd2\xc1\x18\x04\x90\x03\x91\x03\xda\xc1\x18\x0c\x61gent-runner\x12U\n\x06\x43ommit\x12\x1b.weft.runs.v1.CommitRequest\x1a\x1c.weft.runs.v1.CommitResponse\"\x10\xda\xc1\x18\x0c\x61gent-runner\x12X\n\x07Release\x12\x1c.weft.runs.v1.ReleaseRequest\x1a\x1d.weft.runs.v1.ReleaseResponse\"\x10\xda\xc1\x18\x0c\x61gent-runner\x12j\n\x0bReadContext\x12 .weft.runs.v1.ReadContextRequest\x1a!.weft.runs.v1.ReadContextResponse\"\x14\xca\xc1\x18\truns.read\xd2\xc1\x18\x03j\xae\x02\x30\x01\x12\x63\n\nOfferTitle\x12\x1f.weft.runs.v1.OfferTitleRequest\x1a .weft.runs.v1.OfferTitleResponse\"\x12\xca\xc1\x18\truns.read\xd2\xc1\x18\x01jb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -63,6 +63,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RELEASEREQUEST'].fields_by_name['runs']._serialized_options = b'\272H\006\222\001\003\020\350\007'
   _globals['_READCONTEXTREQUEST'].fields_by_name['run_id']._loaded_options = None
   _globals['_READCONTEXTREQUEST'].fields_by_name['run_id']._serialized_options = b'\272H%r#2!^run_[0-7][0-9a-hjkmnp-tv-z]{25}$'
+  _globals['_OFFERTITLEREQUEST'].fields_by_name['run_id']._loaded_options = None
+  _globals['_OFFERTITLEREQUEST'].fields_by_name['run_id']._serialized_options = b'\272H%r#2!^run_[0-7][0-9a-hjkmnp-tv-z]{25}$'
+  _globals['_OFFERTITLEREQUEST'].fields_by_name['title']._loaded_options = None
+  _globals['_OFFERTITLEREQUEST'].fields_by_name['title']._serialized_options = b'\272H\007r\005\020\001\030\310\001'
+  _globals['_OFFERTITLEREQUEST'].fields_by_name['model']._loaded_options = None
+  _globals['_OFFERTITLEREQUEST'].fields_by_name['model']._serialized_options = b'\272H\005r\003\030\364\003'
   _globals['_RUNQUEUESERVICE'].methods_by_name['RegisterRunner']._loaded_options = None
   _globals['_RUNQUEUESERVICE'].methods_by_name['RegisterRunner']._serialized_options = b'\332\301\030\014agent-runner'
   _globals['_RUNQUEUESERVICE'].methods_by_name['Heartbeat']._loaded_options = None
@@ -75,6 +81,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RUNQUEUESERVICE'].methods_by_name['Release']._serialized_options = b'\332\301\030\014agent-runner'
   _globals['_RUNQUEUESERVICE'].methods_by_name['ReadContext']._loaded_options = None
   _globals['_RUNQUEUESERVICE'].methods_by_name['ReadContext']._serialized_options = b'\312\301\030\truns.read\322\301\030\003j\256\002'
+  _globals['_RUNQUEUESERVICE'].methods_by_name['OfferTitle']._loaded_options = None
+  _globals['_RUNQUEUESERVICE'].methods_by_name['OfferTitle']._serialized_options = b'\312\301\030\truns.read\322\301\030\001j'
   _globals['_REGISTERRUNNERREQUEST']._serialized_start=225
   _globals['_REGISTERRUNNERREQUEST']._serialized_end=272
   _globals['_REGISTERRUNNERRESPONSE']._serialized_start=275
@@ -90,45 +98,49 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CLAIMRUNSRESPONSE']._serialized_start=801
   _globals['_CLAIMRUNSRESPONSE']._serialized_end=860
   _globals['_CLAIMEDRUN']._serialized_start=863
-  _globals['_CLAIMEDRUN']._serialized_end=1459
-  _globals['_PENDINGATTACHMENT']._serialized_start=1461
-  _globals['_PENDINGATTACHMENT']._serialized_end=1557
-  _globals['_BEGUNSTEP']._serialized_start=1559
-  _globals['_BEGUNSTEP']._serialized_end=1621
-  _globals['_PENDINGTOOLCALL']._serialized_start=1623
-  _globals['_PENDINGTOOLCALL']._serialized_end=1710
-  _globals['_COMMITREQUEST']._serialized_start=1713
-  _globals['_COMMITREQUEST']._serialized_end=1846
-  _globals['_COMMITENTRY']._serialized_start=1849
-  _globals['_COMMITENTRY']._serialized_end=2240
-  _globals['_FINISHSTEP']._serialized_start=2243
-  _globals['_FINISHSTEP']._serialized_end=2460
-  _globals['_NEWMESSAGE']._serialized_start=2463
-  _globals['_NEWMESSAGE']._serialized_end=2651
-  _globals['_BEGINSTEP']._serialized_start=2653
-  _globals['_BEGINSTEP']._serialized_end=2695
-  _globals['_TRANSITION']._serialized_start=2698
-  _globals['_TRANSITION']._serialized_end=2970
-  _globals['_SUCCEED']._serialized_start=2972
-  _globals['_SUCCEED']._serialized_end=3019
-  _globals['_STOP']._serialized_start=3021
-  _globals['_STOP']._serialized_end=3027
-  _globals['_TIMEOUT']._serialized_start=3029
-  _globals['_TIMEOUT']._serialized_end=3038
-  _globals['_PARK']._serialized_start=3040
-  _globals['_PARK']._serialized_end=3138
-  _globals['_COMMITRESPONSE']._serialized_start=3140
-  _globals['_COMMITRESPONSE']._serialized_end=3201
-  _globals['_COMMITRESULT']._serialized_start=3204
-  _globals['_COMMITRESULT']._serialized_end=3379
-  _globals['_RELEASEREQUEST']._serialized_start=3381
-  _globals['_RELEASEREQUEST']._serialized_end=3507
-  _globals['_RELEASERESPONSE']._serialized_start=3509
-  _globals['_RELEASERESPONSE']._serialized_end=3544
-  _globals['_READCONTEXTREQUEST']._serialized_start=3546
-  _globals['_READCONTEXTREQUEST']._serialized_end=3639
-  _globals['_READCONTEXTRESPONSE']._serialized_start=3641
-  _globals['_READCONTEXTRESPONSE']._serialized_end=3712
-  _globals['_RUNQUEUESERVICE']._serialized_start=3715
-  _globals['_RUNQUEUESERVICE']._serialized_end=4334
+  _globals['_CLAIMEDRUN']._serialized_end=1480
+  _globals['_PENDINGATTACHMENT']._serialized_start=1482
+  _globals['_PENDINGATTACHMENT']._serialized_end=1578
+  _globals['_BEGUNSTEP']._serialized_start=1580
+  _globals['_BEGUNSTEP']._serialized_end=1642
+  _globals['_PENDINGTOOLCALL']._serialized_start=1644
+  _globals['_PENDINGTOOLCALL']._serialized_end=1731
+  _globals['_COMMITREQUEST']._serialized_start=1734
+  _globals['_COMMITREQUEST']._serialized_end=1867
+  _globals['_COMMITENTRY']._serialized_start=1870
+  _globals['_COMMITENTRY']._serialized_end=2261
+  _globals['_FINISHSTEP']._serialized_start=2264
+  _globals['_FINISHSTEP']._serialized_end=2481
+  _globals['_NEWMESSAGE']._serialized_start=2484
+  _globals['_NEWMESSAGE']._serialized_end=2672
+  _globals['_BEGINSTEP']._serialized_start=2674
+  _globals['_BEGINSTEP']._serialized_end=2716
+  _globals['_TRANSITION']._serialized_start=2719
+  _globals['_TRANSITION']._serialized_end=2991
+  _globals['_SUCCEED']._serialized_start=2993
+  _globals['_SUCCEED']._serialized_end=3040
+  _globals['_STOP']._serialized_start=3042
+  _globals['_STOP']._serialized_end=3048
+  _globals['_TIMEOUT']._serialized_start=3050
+  _globals['_TIMEOUT']._serialized_end=3059
+  _globals['_PARK']._serialized_start=3061
+  _globals['_PARK']._serialized_end=3159
+  _globals['_COMMITRESPONSE']._serialized_start=3161
+  _globals['_COMMITRESPONSE']._serialized_end=3222
+  _globals['_COMMITRESULT']._serialized_start=3225
+  _globals['_COMMITRESULT']._serialized_end=3400
+  _globals['_RELEASEREQUEST']._serialized_start=3402
+  _globals['_RELEASEREQUEST']._serialized_end=3528
+  _globals['_RELEASERESPONSE']._serialized_start=3530
+  _globals['_RELEASERESPONSE']._serialized_end=3565
+  _globals['_READCONTEXTREQUEST']._serialized_start=3567
+  _globals['_READCONTEXTREQUEST']._serialized_end=3660
+  _globals['_READCONTEXTRESPONSE']._serialized_start=3662
+  _globals['_READCONTEXTRESPONSE']._serialized_end=3733
+  _globals['_OFFERTITLEREQUEST']._serialized_start=3736
+  _globals['_OFFERTITLEREQUEST']._serialized_end=3901
+  _globals['_OFFERTITLERESPONSE']._serialized_start=3903
+  _globals['_OFFERTITLERESPONSE']._serialized_end=3941
+  _globals['_RUNQUEUESERVICE']._serialized_start=3944
+  _globals['_RUNQUEUESERVICE']._serialized_end=4664
 # @@protoc_insertion_point(module_scope)

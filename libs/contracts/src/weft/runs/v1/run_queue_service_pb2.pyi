@@ -242,6 +242,7 @@ class ClaimedRun(_message.Message):
     STOP_REQUESTED_FIELD_NUMBER: _builtins.int
     TRACE_PARENT_FIELD_NUMBER: _builtins.int
     PENDING_ATTACHMENTS_FIELD_NUMBER: _builtins.int
+    WANTS_TITLE_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     """The tenant."""
     run_id: _builtins.str
@@ -271,6 +272,10 @@ class ClaimedRun(_message.Message):
     trace_parent: _builtins.str
     """The W3C traceparent of the call that put the run on the queue: what is done for the run goes on in that trace,
     whoever takes it up. Empty when that call was not traced.
+    """
+    wants_title: _builtins.bool
+    """True when the thread may have a better title once this run has succeeded: it is the first that may do so, and nobody
+    has edited the title.
     """
     @_builtins.property
     def remaining(self) -> _duration_pb2.Duration:
@@ -321,10 +326,11 @@ class ClaimedRun(_message.Message):
         stop_requested: _builtins.bool = ...,
         trace_parent: _builtins.str = ...,
         pending_attachments: _abc.Iterable[Global___PendingAttachment] | None = ...,
+        wants_title: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["begun_step", b"begun_step", "remaining", b"remaining", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "agent_version_id", b"agent_version_id", "attempt", b"attempt", "begun_step", b"begun_step", "context", b"context", "epoch", b"epoch", "finished_steps", b"finished_steps", "is_context_separate", b"is_context_separate", "last_seq", b"last_seq", "pending_attachments", b"pending_attachments", "pending_tool_calls", b"pending_tool_calls", "project_id", b"project_id", "remaining", b"remaining", "run_id", b"run_id", "run_token", b"run_token", "stop_requested", b"stop_requested", "tenant_id", b"tenant_id", "thread_id", b"thread_id", "trace_parent", b"trace_parent", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "agent_version_id", b"agent_version_id", "attempt", b"attempt", "begun_step", b"begun_step", "context", b"context", "epoch", b"epoch", "finished_steps", b"finished_steps", "is_context_separate", b"is_context_separate", "last_seq", b"last_seq", "pending_attachments", b"pending_attachments", "pending_tool_calls", b"pending_tool_calls", "project_id", b"project_id", "remaining", b"remaining", "run_id", b"run_id", "run_token", b"run_token", "stop_requested", b"stop_requested", "tenant_id", b"tenant_id", "thread_id", b"thread_id", "trace_parent", b"trace_parent", "usage", b"usage", "wants_title", b"wants_title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -955,3 +961,61 @@ class ReadContextResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReadContextResponse: _TypeAlias = ReadContextResponse  # noqa: Y015
+
+@_typing.final
+class OfferTitleRequest(_message.Message):
+    """Request of OfferTitle."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    """The run."""
+    title: _builtins.str
+    """The title."""
+    model: _builtins.str
+    """The model that made it."""
+    @_builtins.property
+    def usage(self) -> _run_pb2.Usage:
+        """What the model call used; unset when the provider did not say."""
+
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+        title: _builtins.str = ...,
+        model: _builtins.str = ...,
+        usage: _run_pb2.Usage | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "run_id", b"run_id", "title", b"title", "usage", b"usage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OfferTitleRequest: _TypeAlias = OfferTitleRequest  # noqa: Y015
+
+@_typing.final
+class OfferTitleResponse(_message.Message):
+    """Response of OfferTitle."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IS_TAKEN_FIELD_NUMBER: _builtins.int
+    is_taken: _builtins.bool
+    """True when the thread has the title now."""
+    def __init__(
+        self,
+        *,
+        is_taken: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_taken", b"is_taken"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OfferTitleResponse: _TypeAlias = OfferTitleResponse  # noqa: Y015

@@ -68,6 +68,11 @@ class RunQueueServiceStub:
                 request_serializer=weft_dot_runs_dot_v1_dot_run__queue__service__pb2.ReadContextRequest.SerializeToString,
                 response_deserializer=weft_dot_runs_dot_v1_dot_run__queue__service__pb2.ReadContextResponse.FromString,
                 _registered_method=True)
+        self.OfferTitle = channel.unary_unary(
+                '/weft.runs.v1.RunQueueService/OfferTitle',
+                request_serializer=weft_dot_runs_dot_v1_dot_run__queue__service__pb2.OfferTitleRequest.SerializeToString,
+                response_deserializer=weft_dot_runs_dot_v1_dot_run__queue__service__pb2.OfferTitleResponse.FromString,
+                _registered_method=True)
 
 
 class RunQueueServiceServicer:
@@ -132,6 +137,17 @@ class RunQueueServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def OfferTitle(self, request, context):
+        """Offers a title for the thread of a run that has succeeded, made by a model call of its own.
+
+        Takes the run's token. The title is taken once, and only if nobody has edited the thread's title; `is_taken` says
+        whether it was. What the call used is counted once either way, as a model call of the run in the tenant's usage, but
+        not in the run's own `usage`: the run had ended. Errors: RUN_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RunQueueServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -164,6 +180,11 @@ def add_RunQueueServiceServicer_to_server(servicer, server):
                     servicer.ReadContext,
                     request_deserializer=weft_dot_runs_dot_v1_dot_run__queue__service__pb2.ReadContextRequest.FromString,
                     response_serializer=weft_dot_runs_dot_v1_dot_run__queue__service__pb2.ReadContextResponse.SerializeToString,
+            ),
+            'OfferTitle': grpc.unary_unary_rpc_method_handler(
+                    servicer.OfferTitle,
+                    request_deserializer=weft_dot_runs_dot_v1_dot_run__queue__service__pb2.OfferTitleRequest.FromString,
+                    response_serializer=weft_dot_runs_dot_v1_dot_run__queue__service__pb2.OfferTitleResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -332,6 +353,33 @@ class RunQueueService:
             '/weft.runs.v1.RunQueueService/ReadContext',
             weft_dot_runs_dot_v1_dot_run__queue__service__pb2.ReadContextRequest.SerializeToString,
             weft_dot_runs_dot_v1_dot_run__queue__service__pb2.ReadContextResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def OfferTitle(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.runs.v1.RunQueueService/OfferTitle',
+            weft_dot_runs_dot_v1_dot_run__queue__service__pb2.OfferTitleRequest.SerializeToString,
+            weft_dot_runs_dot_v1_dot_run__queue__service__pb2.OfferTitleResponse.FromString,
             options,
             channel_credentials,
             insecure,

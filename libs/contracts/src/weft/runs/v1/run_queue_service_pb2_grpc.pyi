@@ -66,6 +66,13 @@ class RunQueueServiceStub:
 
     Takes the run's token. Errors: RUN_NOT_FOUND. EPOCH_STALE: the run was taken over; drop it.
     """
+    OfferTitle: _grpc.UnaryUnaryMultiCallable[_run_queue_service_pb2.OfferTitleRequest, _run_queue_service_pb2.OfferTitleResponse]
+    """Offers a title for the thread of a run that has succeeded, made by a model call of its own.
+
+    Takes the run's token. The title is taken once, and only if nobody has edited the thread's title; `is_taken` says
+    whether it was. What the call used is counted once either way, as a model call of the run in the tenant's usage, but
+    not in the run's own `usage`: the run had ended. Errors: RUN_NOT_FOUND.
+    """
 
 @_typing.type_check_only
 class RunQueueServiceAsyncStub(RunQueueServiceStub):
@@ -104,6 +111,13 @@ class RunQueueServiceAsyncStub(RunQueueServiceStub):
     message.
 
     Takes the run's token. Errors: RUN_NOT_FOUND. EPOCH_STALE: the run was taken over; drop it.
+    """
+    OfferTitle: _aio.UnaryUnaryMultiCallable[_run_queue_service_pb2.OfferTitleRequest, _run_queue_service_pb2.OfferTitleResponse]  # type: ignore[assignment]
+    """Offers a title for the thread of a run that has succeeded, made by a model call of its own.
+
+    Takes the run's token. The title is taken once, and only if nobody has edited the thread's title; `is_taken` says
+    whether it was. What the call used is counted once either way, as a model call of the run in the tenant's usage, but
+    not in the run's own `usage`: the run had ended. Errors: RUN_NOT_FOUND.
     """
 
 class RunQueueServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -176,6 +190,19 @@ class RunQueueServiceServicer(metaclass=_abc_1.ABCMeta):
         message.
 
         Takes the run's token. Errors: RUN_NOT_FOUND. EPOCH_STALE: the run was taken over; drop it.
+        """
+
+    @_abc_1.abstractmethod
+    def OfferTitle(
+        self,
+        request: _run_queue_service_pb2.OfferTitleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_run_queue_service_pb2.OfferTitleResponse, _abc.Awaitable[_run_queue_service_pb2.OfferTitleResponse]]:
+        """Offers a title for the thread of a run that has succeeded, made by a model call of its own.
+
+        Takes the run's token. The title is taken once, and only if nobody has edited the thread's title; `is_taken` says
+        whether it was. What the call used is counted once either way, as a model call of the run in the tenant's usage, but
+        not in the run's own `usage`: the run had ended. Errors: RUN_NOT_FOUND.
         """
 
 def add_RunQueueServiceServicer_to_server(servicer: RunQueueServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

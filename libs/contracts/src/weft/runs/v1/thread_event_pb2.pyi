@@ -70,7 +70,9 @@ class ThreadEvent(_message.Message):
 
     @_builtins.property
     def title_updated(self) -> Global___ThreadTitleUpdated:
-        """Somebody gave the thread another title. The first words, which a new thread is titled with, are no event."""
+        """Somebody gave the thread another title, or its first run did. The first words, which a new thread is titled with,
+        are no event.
+        """
 
     @_builtins.property
     def thread_updated(self) -> Global___ThreadUpdated:

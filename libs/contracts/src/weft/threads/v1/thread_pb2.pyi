@@ -97,7 +97,9 @@ class Thread(_message.Message):
     agent_id: _builtins.str
     """The agent that answers when none is named."""
     title: _builtins.str
-    """What people see of it in a list; the first words said, until somebody changes it."""
+    """What people see of it in a list: the first words said, or what a model makes of them after the first run that
+    succeeds, until somebody changes it.
+    """
     is_active: _builtins.bool
     """True unless somebody put it aside. Only a mark: it can be written to all the same."""
     last_turn: _builtins.int

@@ -346,7 +346,8 @@ CREATE TABLE thread_events (
 CREATE TABLE run_steps (
   tenant_id uuid NOT NULL,
   run_id uuid NOT NULL,
-  step int NOT NULL CHECK (step > 0),
+  -- From 1; 0 is the call that made the thread's title, after the run's end.
+  step int NOT NULL CHECK (step >= 0),
   attempt int NOT NULL CHECK (attempt > 0),
   state text NOT NULL DEFAULT 'started' CHECK (state IN ('started', 'succeeded', 'failed', 'cut')),
   epoch bigint NOT NULL,

@@ -124,7 +124,7 @@ END $$;
 -- `has_more`: another claim may find one. The run's row is written once: each further version of it costs.
 CREATE FUNCTION claim_run(p_runner uuid, p_message uuid, OUT outcome text, OUT run runs, OUT events logged[],
   OUT finished_steps int, OUT begun_step int, OUT begun_attempt int, OUT messages context_row[], OUT runs context_run[],
-  OUT has_more boolean, OUT waited interval)
+  OUT has_more boolean, OUT waited interval, OUT wants_title boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
@@ -191,6 +191,10 @@ BEGIN
   SELECT x.messages, x.runs INTO messages, runs FROM run_context(r.tenant_id, r.run_id) x;
   run := r;
   -- Who lost a runner has lost all that it had.
+  -- No run before it has succeeded, so this may be the first that does.
+  wants_title := NOT EXISTS (SELECT FROM runs x WHERE x.tenant_id = r.tenant_id AND x.thread_id = r.thread_id
+      AND x.turn < r.turn AND x.state = 'succeeded')
+    AND EXISTS (SELECT FROM threads t WHERE t.tenant_id = r.tenant_id AND t.thread_id = r.thread_id AND NOT t.is_title_edited);
   has_more := v_was_running OR EXISTS (SELECT FROM runs WHERE ready_time <= v_now);
   outcome := 'claimed';
 END $$;
