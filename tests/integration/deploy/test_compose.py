@@ -34,8 +34,17 @@ SECRETS = {name: "0123456789abcdef" * 4 for name, kind, _ in VARIABLE.findall(TE
 
 def filled(text: str) -> Any:
     """Return the file as Compose reads it, with made up secrets and every other variable unset."""
-    given = VARIABLE.sub(lambda found: SECRETS[found[1]] if found[2] == "?" else found[3] or "", text)
-    return yaml.safe_load(given)
+    return interpolated(yaml.safe_load(text))
+
+
+def interpolated(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: interpolated(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [interpolated(each) for each in value]
+    if isinstance(value, str):
+        return VARIABLE.sub(lambda found: SECRETS[found[1]] if found[2] == "?" else found[3] or "", value)
+    return value
 
 
 SERVICES: dict[str, Any] = filled(TEXT)["services"]
