@@ -3,7 +3,7 @@
 from ipaddress import ip_address
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from weft_egress.addresses import is_public
 from weft_egress.errors import EgressDeniedError
@@ -36,6 +36,7 @@ def test_an_address_has_one_spelling(text: str, url: str) -> None:
 
 @settings(deadline=None)
 @given(st.text(max_size=40), st.sampled_from(["", "http://", "https://127.0.0.1", "http://[::1]", "http://a.example"]))
+@example("A?", "http://")
 def test_any_text_is_refused_or_connected_to_where_it_was_checked(text: str, before: str) -> None:
     try:
         target = parse_target(before + text)

@@ -60,6 +60,8 @@ def parse_target(text: str) -> Target:
         raise EgressDeniedError(f"only http and https can be fetched, not {scheme[:20]}")
     host, port = _host_and_port(parts[2])
     path = quote(parts[3], safe=_KEPT_IN_PATHS)
+    if path.find("?") == len(path) - 1:  # a query that is empty is none
+        path = path.removesuffix("?")
     address = _address_in(host)
     return Target(
         scheme,
