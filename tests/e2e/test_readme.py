@@ -51,6 +51,8 @@ PRINTS: Mapping[str, tuple[str, ...]] = {
     'display_name="Loom"': (r"Z$", r"^2 msg_", "NOT_FOUND RUN_NOT_FOUND"),
     "weft chat --file": (r"<attachment name=\"roses.md\"", "pruned in March", r"run\.succeeded"),
     '"attachments": [': (r'"runId": "run_',),
+    "weft documents put": (r"doc_\w+ +ARCHITECTURE\.md", r"run\.succeeded", r"MODEL +RUNS"),
+    "weft runs wait": (r"state +succeeded", "deleted: agt_"),
     "grpc_health": ("7400 status: SERVING", "7403 status: SERVING", "LIVE"),
     "RUN_STATE_WAITING": (r"\{",),
     "ListActiveRuns": (r'"runnerId": "rnr_', r'"maxRuns"'),

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 from collections.abc import AsyncIterator
 
 import grpc
@@ -181,7 +182,18 @@ async def test_a_refused_call_tells_sentence_reason_and_field(api: Api) -> None:
     ]
 
 
-async def test_cancel_tells_state_and_times(api: Api, printer: Printer, out: io.StringIO) -> None:
-    assert await talk.cancel(api, printer, RUN, wait=True) == 0
-    assert f"{RUN} is cancelled, answered in" in out.getvalue()
-    assert "end_time" in out.getvalue()
+async def test_a_refused_call_is_told_in_one_line_with_what_to_do(api: Api) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await api.call(api.gateway.InitiateAgent, pb.InitiateAgentRequest())
+    told = faults.in_one_line(caught.value, "127.0.0.1:1")
+    assert told == "error: a field breaks its rules: text must be at least 1 character [INVALID_FIELDS]"
+
+
+async def test_events_as_json_are_a_line_each(
+    gateway: ScriptedGateway, api: Api, printer: Printer, out: io.StringIO
+) -> None:
+    gateway.logs[RUN] = a_log(a_success())
+    assert await talk.chat(api, printer, pb.InitiateAgentRequest(text="Hello"), is_json=True) == 0
+    initiated, *events = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert initiated["runId"] == RUN
+    assert [event["seq"] for event in events] == [str(n) for n in range(1, len(gateway.logs[RUN]) + 1)]

@@ -15,12 +15,15 @@ from weft.runs.v1.event_pb2 import RunEvent
 from weft.runs.v1.run_service_pb2_grpc import RunServiceStub
 from weft.tasks.v1.task_service_pb2_grpc import TaskServiceStub
 from weft.threads.v1.thread_service_pb2_grpc import ThreadServiceStub
+from weft.tools.v1.tool_service_pb2_grpc import ToolServiceStub
+from weft.usage.v1.usage_service_pb2_grpc import UsageServiceStub
 
 if TYPE_CHECKING:
-    from grpc.aio import UnaryUnaryMultiCallable
+    from grpc.aio import UnaryStreamMultiCallable, UnaryUnaryMultiCallable
 
 MESSAGE_BYTES = 16 * 1024 * 1024
 CALL_SECONDS = 30.0
+PAGE_SIZE = 200
 FIRST_TRIES, RESUMES = 4, 30  # a server that was never there is not waited for as long as one that was
 # A server that is stopping or overrun ends a watch with these; the log is still there.
 RESUMABLE = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
@@ -42,6 +45,8 @@ class Api:
         self.tasks = TaskServiceStub(self._channel)
         self.threads = ThreadServiceStub(self._channel)
         self.runs = RunServiceStub(self._channel)
+        self.tools = ToolServiceStub(self._channel)
+        self.usage = UsageServiceStub(self._channel)
 
     async def __aenter__(self) -> Self:
         return self
@@ -55,6 +60,27 @@ class Api:
         self, method: "UnaryUnaryMultiCallable[Request, Answer]", request: Request, seconds: float = CALL_SECONDS
     ) -> Answer:
         return await method(request, metadata=self._metadata, timeout=seconds)
+
+    async def stream(
+        self, method: "UnaryStreamMultiCallable[Request, Answer]", request: Request, seconds: float
+    ) -> AsyncGenerator[Answer, None]:
+        async for answer in method(request, metadata=self._metadata, timeout=seconds):
+            yield answer
+
+    async def pages(
+        self, method: "UnaryUnaryMultiCallable[Request, Answer]", request: Request, name: str, limit: int | None = None
+    ) -> list[Any]:
+        """Return what a list has in its field `name`, over all its pages; at most `limit`."""
+        asked: Any = request
+        items: list[Any] = []
+        while limit is None or len(items) < limit:
+            asked.page_size = PAGE_SIZE if limit is None else min(PAGE_SIZE, limit - len(items))
+            page: Any = await self.call(method, request)
+            items += getattr(page, name)
+            asked.page_token = page.next_page_token
+            if not page.next_page_token:
+                break
+        return items
 
     async def watch(self, run_id: str, after_seq: int = 0) -> AsyncGenerator[RunEvent, None]:  # sizes: nested loops
         """Yield the events after `after_seq` until the terminal one, over lost connections. Close it if done early."""

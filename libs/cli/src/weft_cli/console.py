@@ -20,6 +20,26 @@ class Printer:
     def is_terminal(self) -> bool:
         return self._console.is_terminal
 
+    @property
+    def width(self) -> int | None:
+        """How many columns fit on the terminal; None where there is none."""
+        return self._console.width if self._console.is_terminal else None
+
+    def raw(self, text: str) -> None:
+        """Text as it is, whatever is in it."""
+        self.end_parts()
+        self._console.file.write(text + "\n")
+
+    def text(self, text: Text) -> None:
+        """A line with styles of its own."""
+        self.end_parts()
+        self._console.print(text, soft_wrap=True)
+
+    def pair(self, name: str, text: str, style: str = "") -> None:
+        """A name, dimmed, and what it has."""
+        self.end_parts()
+        self._console.print(Text.assemble((name, "dim"), "  ", (text, style)), soft_wrap=True)
+
     def line(self, text: str = "", style: str = "") -> None:
         self.end_parts()
         self._console.print(Text(text, style), soft_wrap=True)
@@ -49,6 +69,11 @@ class Printer:
     def error(self, text: str) -> None:
         self.end_parts()
         self._errors.print(Text(text, "red"), soft_wrap=True)
+
+    def error_line(self, text: str) -> None:
+        """Beside the output: what is under way."""
+        self.end_parts()
+        self._errors.print(Text(text, "dim"), soft_wrap=True)
 
     def table(self, heads: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
         if not self._console.is_terminal:

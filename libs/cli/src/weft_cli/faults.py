@@ -17,6 +17,41 @@ def describe(fault: grpc.aio.AioRpcError) -> str:
     return "\n".join(lines)
 
 
+# What to do about a reason, in the words of these commands.
+NEXT = {
+    "THREAD_NOT_FOUND": "weft threads list",
+    "RUN_NOT_FOUND": "weft runs list",
+    "AGENT_NOT_FOUND": "weft agents list",
+    "PROJECT_NOT_FOUND": "weft projects list",
+    "DOCUMENT_NOT_FOUND": "weft documents list",
+    "TOOL_NOT_FOUND": "weft tools list",
+    "API_KEY_MISSING": "--api-key, or WEFT_API_KEY",
+    "API_KEY_INVALID": "--api-key, or WEFT_API_KEY",
+    "AGENT_IN_USE": "weft runs list --agent, or --force",
+}
+
+
+def in_one_line(fault: grpc.aio.AioRpcError, address: str) -> str:
+    """Return the sentence, what is wrong with which field, the reason, and what to do next."""
+    info, bad, retry = ErrorInfo(), BadRequest(), RetryInfo()
+    for detail in _details(fault):
+        for kind in (info, bad, retry):
+            detail.Unpack(kind)
+    told = f"error: {fault.details() or fault.code().name}"
+    wrong = [each for each in bad.field_violations if each.description not in told]
+    if wrong:
+        told += ": " + "; ".join(f"{each.field} {each.description}" for each in wrong)
+    if info.reason:
+        told += f" [{info.reason}]"
+    if info.reason in NEXT:
+        told += f"; try: {NEXT[info.reason]}"
+    elif retry.HasField("retry_delay"):
+        told += f"; try again in {retry.retry_delay.ToTimedelta().total_seconds():g} s"
+    elif fault.code() == grpc.StatusCode.UNAVAILABLE:
+        told += f"; is a stack up at {address}? start one: weft up"
+    return " ".join(told.split())
+
+
 def _details(fault: grpc.aio.AioRpcError) -> list[Any]:
     for key, value in fault.trailing_metadata() or ():
         if key == DETAILS_KEY and isinstance(value, bytes):

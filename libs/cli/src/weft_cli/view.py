@@ -3,6 +3,7 @@
 import json
 
 from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
 from weft.runs.v1 import event_pb2, run_pb2
 from weft.runs.v1.event_pb2 import RunEvent
 
@@ -40,8 +41,28 @@ class EventView:
             case _:
                 self._line(event, _fields(event), "dim")
 
+    def end(self) -> None:
+        self._printer.end_parts()
+
     def _line(self, event: RunEvent, text: str, style: str) -> None:
         self._printer.line(f"{self._label}{event.seq:>5}  {type_of(event):<18} {text}".rstrip(), style)
+
+
+class JsonView:
+    """Every event as a line of protobuf's JSON."""
+
+    def __init__(self, printer: Printer) -> None:
+        self._printer = printer
+
+    def show(self, event: RunEvent) -> None:
+        self._printer.raw(json_line(event))
+
+    def end(self) -> None:
+        pass
+
+
+def json_line(message: Message) -> str:
+    return json.dumps(MessageToDict(message), ensure_ascii=False, separators=(",", ":"))
 
 
 def _fields(event: RunEvent) -> str:

@@ -1,0 +1,1 @@
+"""What people do every day, a module for each noun."""
