@@ -2,7 +2,10 @@
 
 import asyncio
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -260,3 +263,12 @@ def test_errors_are_one_line_that_says_what_to_do(weft: Weft, make_weft: Callabl
     assert wrong.told("threads", "list", code=1).endswith("; try: --api-key, or WEFT_API_KEY")
     nowhere = Weft("127.0.0.1:1", "weft_x")
     assert nowhere.told("threads", "list", code=1).endswith("is a stack up at 127.0.0.1:1? start one: weft up")
+
+
+def test_a_reader_that_has_enough_is_no_error_to_be_told(weft: Weft, stack: Stack) -> None:
+    done = said(weft, "x" * 200_000)
+    command = f"{sys.executable} -m weft_cli events {done.run_id} | head -n 1"
+    env = {**os.environ, "WEFT_ADDRESS": stack.address("gateway"), "WEFT_API_KEY": weft.key}
+    ended = subprocess.run(["bash", "-c", command], env=env, capture_output=True, text=True, check=True, timeout=60)
+    assert "run.queued" in ended.stdout
+    assert ended.stderr == ""
