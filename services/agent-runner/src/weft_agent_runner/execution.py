@@ -58,6 +58,7 @@ class Execution:
         self._cut = Cut.STOPPED if run.is_stop_requested else Cut.NONE
         self._refusal = ""
         self._ended_as = ""
+        workshop.transcripts.claimed(run)
 
     @property
     def key(self) -> RunKey:
@@ -92,6 +93,7 @@ class Execution:
 
     def on_written(self, entry: Entry, result: EntryResult) -> None:
         self._book.apply(entry, result)
+        self._shop.transcripts.written(entry)
         if entry.act is not None and entry.act.transition is not None:
             self._ended_as = _STATES[type(entry.act.transition)]
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 from weft.runner.v1 import agent_runner_service_pb2_grpc as runner_grpc
 from weft_grpckit.channels import open_channel, service_token
@@ -33,6 +34,7 @@ from weft_agent_runner.telemetry.model import observed_model
 from weft_agent_runner.telemetry.tools import observed_tools
 from weft_agent_runner.tenure import Tenure
 from weft_agent_runner.titler import AT_ONCE, ModelTitler, NoTitler, Titler
+from weft_agent_runner.transcript_log import NoTranscripts, TranscriptLog, Transcripts
 from weft_agent_runner.workshop import RunLimits, Workshop
 
 _SERVICE = "agent-runner"
@@ -95,8 +97,17 @@ async def _open(settings: RunnerSettings, program: Program) -> tuple[GrpcRunQueu
         _titler(settings, program, observed_model(model), queue),
         tenure,
         limits,
+        transcripts=_transcripts(settings, program),
     )
     return queue, workshop, tenure
+
+
+def _transcripts(settings: RunnerSettings, program: Program) -> Transcripts:
+    if not settings.transcript_folder:
+        return NoTranscripts()
+    log = TranscriptLog(Path(settings.transcript_folder))
+    program.close_later(log.close)  # after the runs: what they say at last is written too
+    return log
 
 
 def _titler(settings: RunnerSettings, program: Program, model: Model, queue: GrpcRunQueue) -> Titler:

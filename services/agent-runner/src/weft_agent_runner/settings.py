@@ -51,6 +51,8 @@ class RunnerSettings(ServerSettings):
     tools_patience_seconds: float = Field(15.0, ge=0, le=600)
     # Whether a thread gets a title from the agent's model after its first run that succeeds: one short call more.
     titles: bool = True
+    # Folder for debug transcripts: a file for each run with all that was said in it. Nobody removes them. Empty: none.
+    transcript_folder: str = ""
     # Attachments that are read at once, each in a process of its own; further ones wait.
     attachment_readers: int = Field(2, ge=1, le=64)
     # Seconds of computing that such a process may take.

@@ -23,6 +23,7 @@ from weft_agent_runner.domain.retries import backoff
 from weft_agent_runner.domain.run import ClaimedRun
 from weft_agent_runner.telemetry.runs import RunTelemetry
 from weft_agent_runner.titler import Titler
+from weft_agent_runner.transcript_log import NoTranscripts, Transcripts
 
 T = TypeVar("T")
 
@@ -61,6 +62,7 @@ class Workshop:
     trust: Trust
     limits: RunLimits = RunLimits()
     telemetry: RunTelemetry = field(default_factory=RunTelemetry)
+    transcripts: Transcripts = field(default_factory=NoTranscripts)
     clock: Clock = field(default_factory=SystemClock)
     random: Callable[[], float] = random
 
