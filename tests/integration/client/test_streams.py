@@ -2,6 +2,9 @@
 
 import asyncio
 import gc
+import signal
+import subprocess
+import sys
 
 import grpc
 import pytest
@@ -144,3 +147,27 @@ async def test_an_address_with_https_speaks_no_plain_text(gateway: FakeGateway) 
         with pytest.raises(UnavailableError):
             await client.start("Hello")
     assert gateway.starts == []
+
+
+READER = """
+import sys
+from weft_client import Weft
+
+with Weft(sys.argv[1], "key") as weft:
+    for event in weft.events("run_1"):
+        print(event.seq, flush=True)
+"""
+
+
+async def test_ctrl_c_ends_a_blocked_reader_at_once_and_frees_its_call(gateway: FakeGateway) -> None:
+    gateway.behaviours = [silent_after(1)]
+    reader = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", READER, gateway.address, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert reader.stdout is not None
+    async with asyncio.timeout(20):
+        assert await reader.stdout.readline() == b"1\n"
+        reader.send_signal(signal.SIGINT)
+        _, told = await reader.communicate()
+        await gateway.freed.wait()
+    assert told.rstrip().endswith(b"KeyboardInterrupt")
