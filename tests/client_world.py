@@ -34,6 +34,7 @@ class FakeGateway(gateway_grpc.AgentGatewayServicer):
     metadata: list[dict[str, str | bytes]] = field(default_factory=list)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     freed: asyncio.Event = field(default_factory=asyncio.Event)
+    went_well: int = 0  # streams that their callers let come to their end
     address: str = ""
 
     async def InitiateAgent(
@@ -87,6 +88,15 @@ def brings(count: int, then: WeftError | None) -> Behaviour:
             await context.abort_with_status(to_status(then))
 
     return behave
+
+
+async def lingers(
+    gateway: FakeGateway, request: gateway_pb.RunEventsRequest, _context: Any
+) -> AsyncIterator[gateway_pb.RunEventsResponse]:
+    """A stream that ends a little after its last event."""
+    yield gateway_pb.RunEventsResponse(events=LOG[request.after_seq :])
+    await asyncio.sleep(0.05)
+    gateway.went_well += 1
 
 
 def silent_after(count: int) -> Behaviour:

@@ -8,7 +8,7 @@ import sys
 
 import grpc
 import pytest
-from client_world import LOG, Client, FakeGateway, brings, silent_after
+from client_world import LOG, Client, FakeGateway, brings, lingers, silent_after
 from weft.gateway.v1 import agent_gateway_service_pb2_grpc as gateway_grpc
 from weft_client import (
     AsyncWeft,
@@ -57,6 +57,12 @@ async def test_a_stream_that_is_left_is_freed_at_the_server(gateway: FakeGateway
     async with asyncio.timeout(5):
         await gateway.freed.wait()
     assert gateway.cursors == [0]
+
+
+async def test_a_stream_to_the_end_is_a_call_that_went_well(gateway: FakeGateway, client: Client) -> None:
+    gateway.behaviours = [lingers]
+    assert await client.collect(client.weft.events("run_1")) == LOG
+    assert gateway.went_well == 1
 
 
 async def test_a_stream_that_starts_a_run_has_its_ids_first(gateway: FakeGateway, client: Client) -> None:

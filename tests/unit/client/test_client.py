@@ -145,7 +145,8 @@ def test_a_stream_whose_beginning_was_lost_begins_again_under_its_key(
     end(call)
     assert first == second
     assert first.request_id
-    request, _ = server.streams(QUEUED, HEL, LO, ENDED)
+    request, call = server.streams(QUEUED, HEL, LO, ENDED)
+    end(call)
     assert (request.run_id, request.after_seq) == ("run_1", 2)
     assert running.result().text == "Hello"
 
@@ -184,8 +185,8 @@ def test_a_stream_that_was_cut_goes_on_behind_its_last_event(
     request, call = server.streams(ENDED)
     assert request.after_seq == 3
     assert seen.get() == ENDED
+    end(call)
     watching.result()
-    assert call_was_freed(call)
 
 
 def call_was_freed(call: Any) -> bool:
@@ -223,10 +224,20 @@ def test_a_silent_stream_is_opened_anew(server: Server, beside: Callable[..., "F
     client = Weft(api_key="key", channel=server.channel, patience=Patience(silence_seconds=0.05))
     watching = beside(lambda: [event.seq for event in client.events("run_1")])
     _, silent = server.streams(QUEUED)
-    request, _ = server.streams(HEL, LO, ENDED)
+    request, call = server.streams(HEL, LO, ENDED)
+    end(call)
     assert request.after_seq == 1
     assert call_was_freed(silent)
     assert watching.result() == [1, 2, 3, 4]
+
+
+def test_a_stream_that_does_not_end_behind_the_last_event_is_left(
+    server: Server, client: Weft, beside: Callable[..., "Future[Any]"]
+) -> None:
+    watching = beside(lambda: [event.seq for event in client.events("run_1")])
+    _, call = server.streams(QUEUED, HEL, LO, ENDED)
+    assert watching.result() == [1, 2, 3, 4]
+    assert call_was_freed(call)
 
 
 def test_a_slow_reader_is_not_taken_for_a_silent_stream(server: Server, beside: Callable[..., "Future[Any]"]) -> None:
@@ -241,7 +252,8 @@ def test_a_slow_reader_is_not_taken_for_a_silent_stream(server: Server, beside: 
         return seen
 
     watching = beside(slowly)
-    server.streams(QUEUED, HEL, LO, ENDED)
+    _, call = server.streams(QUEUED, HEL, LO, ENDED)
+    end(call)
     assert watching.result() == [1, 2, 3, 4], "a second call would wait for the test for ever"
 
 
@@ -290,13 +302,15 @@ def test_a_superseded_run_is_followed_when_asked(
     other = [RunEvent.FromString(event.SerializeToString()) for event in (QUEUED, HEL, LO, ENDED)]
     for event in other:
         event.run_id = "run_2"
-    request, _ = server.streams(*other)
+    request, call = server.streams(*other)
+    end(call)
     assert (request.run_id, request.after_seq) == ("run_2", 0)
     answer = running.result()
     assert (answer.text, answer.run_id) == ("Hello", "run_2")
 
     running = beside(client.run, "Hello")
-    server.begins(QUEUED, taken)
+    _, call = server.begins(QUEUED, taken)
+    end(call)
     with pytest.raises(RunSupersededError) as raised:
         running.result()
     assert raised.value.successor_run_id == "run_2"

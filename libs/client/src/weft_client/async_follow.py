@@ -10,7 +10,7 @@ import grpc
 
 from weft_client.async_channel import AsyncTermsChannel
 from weft_client.errors import UnavailableError, WeftError
-from weft_client.resume import Item, Resumable
+from weft_client.resume import LAST_SECONDS, Item, Resumable
 
 
 async def follow(
@@ -33,7 +33,7 @@ async def follow(
 
 
 async def _admitted(call: Any, watch: Resumable[Item], silence_seconds: float) -> AsyncGenerator[Item, None]:
-    while not watch.is_ended and (response := await read(call, silence_seconds)) is not grpc.aio.EOF:
+    while (response := await read(call, LAST_SECONDS if watch.is_ended else silence_seconds)) is not grpc.aio.EOF:
         for item in watch.admit(response):
             yield item
 

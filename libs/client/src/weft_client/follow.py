@@ -6,7 +6,7 @@ from typing import Any
 
 from weft_client.channel import TermsChannel
 from weft_client.errors import WeftError
-from weft_client.resume import Item, Resumable
+from weft_client.resume import LAST_SECONDS, Item, Resumable
 from weft_client.silence import SilenceGuard
 
 
@@ -32,4 +32,4 @@ def _admitted(call: Any, watch: Resumable[Item], silence_seconds: float) -> Gene
         for response in guard.responses():
             yield from watch.admit(response)
             if watch.is_ended:
-                return
+                guard.limit(LAST_SECONDS)

@@ -2,12 +2,15 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from weft_client.errors import WeftError, time_is_over
 from weft_client.patience import Outage, is_transient
 
 Item = TypeVar("Item")
+
+# A server ends a stream right after the last event. Waited for, it sees a call that went well; left, a cancelled one.
+LAST_SECONDS: Final = 1.0
 
 
 class Resumable(ABC, Generic[Item]):
@@ -31,6 +34,8 @@ class Resumable(ABC, Generic[Item]):
 
     def broken(self, error: WeftError, now: float) -> float:
         """The stream failed. Return the seconds to wait before the next. Raises: `error`: none will help."""
+        if self.is_ended:
+            return 0.0
         if not is_transient(error) and error.code != "DEADLINE_EXCEEDED":
             raise error
         delay = self._outage.failed(error, now)

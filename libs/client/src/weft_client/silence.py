@@ -16,7 +16,8 @@ class SilenceGuard:
         self._call, self._seconds = call, seconds
         self._waiting_since: float | None = None
         self._is_silent = False
-        self._done = threading.Event()
+        self._is_done = False
+        self._news = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="weft-client-silence", daemon=True)
 
     def responses(self) -> Iterator[Any]:
@@ -32,12 +33,21 @@ class SilenceGuard:
             self._waiting_since = None
             yield response
 
+    def limit(self, seconds: float) -> None:
+        """From now on, allow only so many seconds of silence."""
+        self._seconds = seconds
+        self._news.set()
+
     def _silent(self) -> WeftError:
         return UnavailableError("", f"nothing came for {self._seconds:g} s")
 
     def _watch(self) -> None:
         due = self._seconds
-        while not self._done.wait(due):
+        while True:
+            self._news.wait(due)
+            self._news.clear()
+            if self._is_done:
+                return
             since = self._waiting_since
             due = self._seconds if since is None else since + self._seconds - time.monotonic()
             if due <= 0:
@@ -52,5 +62,6 @@ class SilenceGuard:
     def __exit__(
         self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        self._done.set()
+        self._is_done = True
+        self._news.set()
         self._thread.join()
