@@ -9,6 +9,7 @@ from egress_world import LoopbackSite, site_in_thread
 from oracle import assert_clean
 from public_api import Api, new_tenant
 from runs_world import superuser_url
+from stalls import WATCHING, assert_no_stalls
 from weft_cli.stack import Stack
 
 # The only model that costs something here: 2 and 6 US dollars for a million tokens.
@@ -32,11 +33,12 @@ def stack(tmp_path_factory: pytest.TempPathFactory, site: LoopbackSite) -> Itera
             "WEFT_EGRESS_PORTS": f"80,443,{site.port}",
             "WEFT_EGRESS_ALLOW": "127.0.0.2",
         },
-        "*": {"WEFT_STRICT_REASONS": "1"},
+        "*": {"WEFT_STRICT_REASONS": "1", **WATCHING},
         "agent-runner": {"WEFT_MODEL_PRICES": json.dumps({PRICED_MODEL: {"input": 2, "output": 6}})},
     }
     with Stack(env=env) as running:
         yield running
+        assert_no_stalls(running)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from faults_world import FaultWorld
+from stalls import WATCHING, assert_no_stalls
 from weft_cli.stack import Stack
 
 
@@ -21,10 +22,11 @@ def stack(effects: Path) -> Iterator[Stack]:
             "WEFT_TOOL_PLUGINS": "weft_testkit.effect_tools:effect_tools",
             "WEFT_TEST_EFFECTS_FILE": str(effects),
         },
-        "*": {"WEFT_STRICT_REASONS": "1"},
+        "*": {"WEFT_STRICT_REASONS": "1", **WATCHING},
     }
     with Stack(replicas=2, env=env) as running:
         yield running
+        assert_no_stalls(running)
 
 
 @pytest.fixture

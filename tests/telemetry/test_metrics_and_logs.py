@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import pytest
 from public_api import Api, type_of
 from telemetry_world import SERVICES, Watched
+from weft_cli.stack.ports import METRICS_OFFSET
 
 EVERYWHERE = {"weft_loop_lag_seconds_count", "weft_rpc_server_active_calls", "process_resident_memory_bytes"}
 SERVED, MADE = "rpc_server_call_duration_seconds_count", "rpc_client_call_duration_seconds_count"
@@ -52,7 +53,9 @@ def scraped(watched: Watched, service: str) -> dict[str, float]:
 
 def lines_of(watched: Watched, service: str) -> Iterable[str]:
     for name in (service, f"{service}-2"):
-        with urllib.request.urlopen(f"http://127.0.0.1:{watched.metrics_ports[name]}/metrics", timeout=10) as page:
+        with urllib.request.urlopen(
+            f"http://127.0.0.1:{watched.stack.ports[name] + METRICS_OFFSET}/metrics", timeout=10
+        ) as page:
             yield from (line for line in page.read().decode().splitlines() if not line.startswith("#"))
 
 

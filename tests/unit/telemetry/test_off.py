@@ -3,11 +3,19 @@
 import subprocess
 import sys
 import tracemalloc
+from typing import Any
 
 import pytest
+from sqlalchemy.pool import AsyncAdaptedQueuePool
+from weft_agent_runner.telemetry.lane import observed_committer
+from weft_agent_runner.telemetry.model import observed_model
+from weft_agent_runner.telemetry.tools import observed_tools
 from weft_telemetry import names
 from weft_telemetry.metrics import recorder
+from weft_telemetry.rpc import MadeCalls
 from weft_telemetry.tracing import current_traceparent
+from weft_threads.store.pool_telemetry import pool_class
+from weft_tools.telemetry import watched
 
 SERVICES = ("weft_gateway.server", "weft_threads.server", "weft_agent_runner.server", "weft_tools.server")
 PROGRAM = """
@@ -42,3 +50,11 @@ def test_recording_allocates_nothing_when_nobody_counts() -> None:
     finally:
         tracemalloc.stop()
     assert sum(each.size_diff for each in grown if "weft_telemetry" in str(each.traceback)) == 0
+
+
+def test_nothing_is_put_around_models_tools_commits_and_pools_when_nobody_watches() -> None:
+    wrappers: list[Any] = [observed_model, observed_tools, observed_committer, watched]
+    thing = object()
+    assert all(wrap(thing) is thing for wrap in wrappers)
+    assert pool_class("app") is AsyncAdaptedQueuePool
+    assert MadeCalls.find() is None

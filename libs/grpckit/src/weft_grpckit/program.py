@@ -1,6 +1,7 @@
 """The life of a service process: open, serve until told to stop, drain, close in reverse."""
 
 import asyncio
+import gc
 import logging
 import signal
 from collections.abc import Awaitable, Callable, Collection, Coroutine
@@ -9,7 +10,7 @@ from typing import Any, Final, NoReturn, TypeVar
 
 import uvloop
 from weft_telemetry import state
-from weft_telemetry.loop_lag import record_loop_lag
+from weft_telemetry.loop_lag import record_loop_lag, watch_stalls
 from weft_telemetry.setup import set_up, shut_down
 from weft_telemetry.work import worked_for
 
@@ -131,17 +132,22 @@ def run_service(service: str, settings: ServerSettings, compose: Callable[[Progr
     except OSError as error:
         logger.critical("telemetry could not be started, is the port for Prometheus taken? %s", error)
         raise SystemExit(1) from None
-    run_program(_watched(compose), grace_seconds=settings.stop_grace_seconds)
+    run_program(_watched(compose, settings.stall_seconds), grace_seconds=settings.stop_grace_seconds)
 
 
-def _watched(compose: Callable[[Program], Awaitable[object]]) -> Callable[[Program], Awaitable[object]]:
-    """Return `compose` with what watches the event loop, where metrics are on."""
-    if state.installed().meter is None:
-        return compose
+def _watched(
+    compose: Callable[[Program], Awaitable[object]], stall_seconds: float
+) -> Callable[[Program], Awaitable[object]]:
+    """Return `compose` with what follows a start: what watches the event loop, as far as that is wanted."""
 
     async def watched(program: Program) -> None:
         await compose(program)
-        program.spawn("loop lag", record_loop_lag())
+        # What the start has made stays: a full collection need not go through it. One that does takes 60 ms and more.
+        gc.freeze()
+        if state.installed().meter is not None:
+            program.spawn("loop lag", record_loop_lag())
+        if stall_seconds > 0:
+            program.close_later(watch_stalls(stall_seconds))
 
     return watched
 

@@ -12,7 +12,7 @@ from weft_cli.stack import envoy, postgres
 from weft_cli.stack.errors import StackError
 from weft_cli.stack.keys import Keys
 from weft_cli.stack.model import SCRIPTED_NAME, RealModel
-from weft_cli.stack.ports import HOST, SERVICES
+from weft_cli.stack.ports import HOST, METRICS_OFFSET, SERVICES
 from weft_cli.supervisor.spec import Spec
 
 KINDS = ("postgres", "redis", "model", "threads", "tools", "agent-runner", "gateway", "envoy")  # in order of need
@@ -156,7 +156,11 @@ def _envoy_command(plan: Plan) -> tuple[str, ...]:
 
 
 def _service_env(plan: Plan, name: str, kind: str) -> dict[str, str]:
-    env = {"WEFT_LISTEN_ADDRESS": plan.address(name), "WEFT_TOKEN_KEY": plan.keys.token_key}
+    env = {
+        "WEFT_LISTEN_ADDRESS": plan.address(name),
+        "WEFT_TOKEN_KEY": plan.keys.token_key,
+        "OTEL_EXPORTER_PROMETHEUS_PORT": str(plan.ports[name] + METRICS_OFFSET),
+    }
     if kind != "tools":
         env["WEFT_REDIS_URL"] = plan.redis_url
     if kind != "threads":

@@ -13,6 +13,7 @@ MOST_REPLICAS = 10
 SERVICES = ("gateway", "threads", "agent-runner", "tools")
 SINGLE = {"envoy": 10, "envoy-admin": 11, "postgres": 32, "redis": 79, "model": 99}
 REPLICAS_OFFSET = 40
+METRICS_OFFSET = 1000  # from a service's port to where Prometheus scrapes it, where that is wanted
 # Below the range that Linux hands to outgoing connections: no connection takes a port that was free a moment ago.
 FREE_BASES = range(20_000, 32_000, 100)
 
