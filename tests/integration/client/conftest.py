@@ -19,7 +19,7 @@ async def gateway() -> AsyncIterator[FakeGateway]:
     await server.stop(None)
 
 
-PATIENCE = Patience(silence_seconds=0.2)
+PATIENCE = Patience(silence_seconds=1.0)
 
 
 @pytest.fixture(params=["sync", "async"])

@@ -76,7 +76,7 @@ async def test_a_stream_that_starts_a_run_has_its_ids_first(gateway: FakeGateway
 async def test_the_time_given_ends_the_wait_and_frees_the_call(gateway: FakeGateway, client: Client) -> None:
     gateway.behaviours = [silent_after(2)] * 9
     with pytest.raises(DeadlineExceededError, match="run_1 has not ended") as raised:
-        await client.call("run", "Hello", timeout=0.5)
+        await client.call("run", "Hello", timeout=2)
     assert raised.value.metadata == {"run_id": "run_1"}
     async with asyncio.timeout(5):
         await gateway.freed.wait()

@@ -221,7 +221,7 @@ def test_an_interrupt_in_the_middle_frees_the_call(
 
 
 def test_a_silent_stream_is_opened_anew(server: Server, beside: Callable[..., "Future[Any]"]) -> None:
-    client = Weft(api_key="key", channel=server.channel, patience=Patience(silence_seconds=0.05))
+    client = Weft(api_key="key", channel=server.channel, patience=Patience(silence_seconds=0.5))
     watching = beside(lambda: [event.seq for event in client.events("run_1")])
     _, silent = server.streams(QUEUED)
     request, call = server.streams(HEL, LO, ENDED)
@@ -241,14 +241,15 @@ def test_a_stream_that_does_not_end_behind_the_last_event_is_left(
 
 
 def test_a_slow_reader_is_not_taken_for_a_silent_stream(server: Server, beside: Callable[..., "Future[Any]"]) -> None:
-    client = Weft(api_key="key", channel=server.channel, patience=Patience(silence_seconds=0.05))
+    client = Weft(api_key="key", channel=server.channel, patience=Patience(silence_seconds=1.0))
     reading = threading.Event()
 
     def slowly() -> list[int]:
         seen = []
         for event in client.events("run_1"):
             seen.append(event.seq)
-            reading.wait(0.2)
+            if event.seq == 1:
+                reading.wait(1.5)
         return seen
 
     watching = beside(slowly)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from weft.gateway.v1.agent_gateway_service_pb2 import (
     ThreadCursor,
@@ -23,6 +23,7 @@ from weft_client.patience import Contact, Outage, Patience
 from weft_client.thread_watch import ThreadItem, ThreadWatch
 
 THREAD = "thr_1"
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def a_life(lengths: list[int]) -> list[ThreadStreamItem]:
@@ -90,6 +91,7 @@ def with_cursors(life: list[ThreadStreamItem]) -> Iterator[tuple[ThreadStreamIte
 Cut = tuple[int, int, int, int]
 
 
+@UNHURRIED
 @given(
     lengths=st.lists(st.integers(0, 5), max_size=4),
     cuts=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2), st.integers(0, 9), st.integers(1, 4)), max_size=10),
@@ -125,6 +127,7 @@ def responses(
         raise UnavailableError("", "cut")
 
 
+@UNHURRIED
 @given(lengths=st.lists(st.integers(0, 5), min_size=1, max_size=4), data=st.data())
 def test_the_cursor_of_any_item_goes_on_behind_it(lengths: list[int], data: st.DataObject) -> None:
     life = list(with_cursors(a_life(lengths)))

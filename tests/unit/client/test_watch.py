@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from weft.gateway.v1.agent_gateway_service_pb2 import Keepalive, RunEventsRequest, RunEventsResponse
 from weft.runs.v1 import event_pb2 as pb
@@ -36,6 +36,7 @@ TRANSIENT = [
     UnknownError("", "stream removed"),
     DeadlineExceededError("", "a proxy's"),
 ]
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def a_log(run_id: str, length: int, end: RunEvent) -> list[RunEvent]:
@@ -110,6 +111,7 @@ def outage(patience: Patience = ENDLESS, contact: Contact | None = None) -> Outa
     return Outage(patience, contact or Contact(), random.Random(0).random)
 
 
+@UNHURRIED
 @given(length=st.integers(1, 25), after=st.integers(0, 24), bad=st.lists(streams, max_size=12))
 def test_any_cut_sequence_gives_exactly_the_log(length: int, after: int, bad: list[Stream]) -> None:
     after = min(after, length - 1)
@@ -120,6 +122,7 @@ def test_any_cut_sequence_gives_exactly_the_log(length: int, after: int, bad: li
     assert [event.proto for event in seen] == log[after:]
 
 
+@UNHURRIED
 @given(lengths=st.lists(st.integers(1, 8), min_size=2, max_size=4), bad=st.lists(streams, max_size=10))
 def test_following_gives_the_logs_of_all_successors_one_after_the_other(lengths: list[int], bad: list[Stream]) -> None:
     names = [f"run_{number}" for number in range(len(lengths))]
