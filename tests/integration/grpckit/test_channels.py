@@ -10,7 +10,7 @@ import grpc
 import pytest
 from weft.runs.v1 import run_log_service_pb2 as pb
 from weft.runs.v1 import run_log_service_pb2_grpc as rpc
-from weft_grpckit import deadlines
+from weft_grpckit import deadlines, options
 from weft_grpckit.channels import open_channel, service_token
 from weft_grpckit.context import caller_of
 from weft_grpckit.server import WeftServer, inner_guards
@@ -95,3 +95,35 @@ async def test_a_call_never_outlives_the_call_that_it_serves(
         (remaining,) = made[0].remaining
         assert remaining is not None
         assert least < remaining <= most
+
+
+async def test_calls_and_streams_under_way_do_not_notice_that_their_connection_is_old() -> None:
+    async def answer(request: bytes, context: Any) -> bytes:
+        await asyncio.sleep(0.002)
+        return request
+
+    async def count(request: bytes, context: Any) -> AsyncIterator[bytes]:
+        for number in range(30):
+            await asyncio.sleep(0.05)
+            yield bytes([number])
+
+    methods: dict[str, Any] = {
+        "Answer": grpc.unary_unary_rpc_method_handler(answer),
+        "Count": grpc.unary_stream_rpc_method_handler(count),
+    }
+    aged = {**dict(options.SERVER), "grpc.max_connection_age_ms": 100}
+    server = grpc.aio.server(options=list(aged.items()))
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Old", methods),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with open_channel(f"127.0.0.1:{port}", token=lambda: "") as channel:
+        call, stream = channel.unary_unary("/test.Old/Answer"), channel.unary_stream("/test.Old/Count")
+        streams = [asyncio.create_task(_counted(stream(b""))) for _ in range(5)]
+        while not all(each.done() for each in streams):
+            assert await asyncio.gather(*(call(bytes([n])) for n in range(10))) == [bytes([n]) for n in range(10)]
+        assert [each.result() for each in streams] == [list(range(30))] * 5
+    await server.stop(0)
+
+
+async def _counted(call: Any) -> list[int]:
+    return [message[0] async for message in call]

@@ -21,6 +21,8 @@ SERVER: Final[tuple[tuple[str, Any], ...]] = (
     ("grpc.server.max_pending_requests_hard_limit", 200_000),
     # With probing, 5 to 6 MB are buffered for each reader that stopped reading; without, about 95 KB.
     ("grpc.http2.bdp_probe", 0),
+    # A client looks for new replicas only when a connection ends. Calls and streams under way stay on the old one.
+    ("grpc.max_connection_age_ms", 600_000),
     # A peer that vanished without a word is found within 20 seconds.
     ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 10_000),

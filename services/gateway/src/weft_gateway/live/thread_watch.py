@@ -1,6 +1,5 @@
 """One watcher's place in the life of a thread. No I/O: the stream asks it what is next."""
 
-from collections import deque
 from collections.abc import Sequence
 
 from weft_gateway.live.frames import Batch
@@ -46,7 +45,7 @@ class ThreadPlace:
     def __init__(self, thread_seq: int, run_id: str, run_seq: int) -> None:
         self.thread_seq, self.run_id, self.run_seq = thread_seq, run_id, run_seq
         self._is_run_whole = False
-        self._read: deque[ThreadItem] = deque()
+        self._read: list[ThreadItem] = []
         self.is_over = False
 
     @property
@@ -71,7 +70,7 @@ class ThreadPlace:
         """Return the items that may be given now; they count as given."""
         pieces: list[bytes] = []
         while self._read and not (self.awaits_run and self._read[0].ended_run == self.run_id):
-            item = self._read.popleft()
+            item = self._read.pop(0)
             pieces.append(item.data)
             self._pass(item)
         return b"".join(pieces)
