@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import grpc
 import pytest
+from google.protobuf import json_format
 from google.protobuf.any_pb2 import Any
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2
@@ -20,8 +21,10 @@ from weft.gateway.v1.agent_gateway_service_pb2_grpc import (
     add_AgentGatewayServicer_to_server,
 )
 from weft.runs.v1 import event_pb2, run_pb2, run_service_pb2
+from weft.runs.v1 import thread_event_pb2 as thread_pb
 from weft.runs.v1.event_pb2 import RunEvent
 from weft.runs.v1.run_service_pb2_grpc import RunServiceServicer, add_RunServiceServicer_to_server
+from weft.threads.v1 import message_pb2
 from weft_cli import faults, talk
 from weft_cli.api import Api
 from weft_cli.console import Printer
@@ -39,6 +42,8 @@ class ScriptedGateway(AgentGatewayServicer, RunServiceServicer):
         self.logs: dict[str, list[RunEvent]] = {}
         self.cuts: list[int] = []
         self.watches: list[tuple[str, int]] = []
+        self.thread: list[pb.ThreadStreamItem] = []
+        self.thread_watches: list[tuple[int, bool]] = []
         self.keys: set[str] = set()
         self.watch_began, self.watch_ended = asyncio.Event(), asyncio.Event()
 
@@ -61,6 +66,18 @@ class ScriptedGateway(AgentGatewayServicer, RunServiceServicer):
                 await asyncio.sleep(60)
         finally:
             self.watch_ended.set()
+
+    async def ThreadEvents(
+        self, request: pb.ThreadEventsRequest, context: Context
+    ) -> AsyncIterator[pb.ThreadEventsResponse]:
+        """One item a response; the cursor counts them."""
+        begin = request.after.thread_seq
+        self.thread_watches.append((begin, request.from_now))
+        cut = self.cuts.pop(0) if self.cuts else None
+        for number, item in enumerate(self.thread[begin:][:cut], begin + 1):
+            yield pb.ThreadEventsResponse(items=[item], cursor=pb.ThreadCursor(thread_seq=number))
+        if cut is not None:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "stopping")
 
     async def CancelRun(
         self, request: run_service_pb2.CancelRunRequest, _context: Context
@@ -90,6 +107,21 @@ def a_log(end: RunEvent) -> list[RunEvent]:
 
 def a_success() -> RunEvent:
     return RunEvent(run_succeeded=event_pb2.RunSucceeded())
+
+
+def a_thread() -> list[pb.ThreadStreamItem]:
+    said = message_pb2.Message(parts=[message_pb2.Part(text="Hello  there")])
+    own = [
+        thread_pb.ThreadEvent(message_created=thread_pb.ThreadMessageCreated(message=said)),
+        thread_pb.ThreadEvent(run_started=thread_pb.ThreadRunStarted(run_id=RUN)),
+        thread_pb.ThreadEvent(run_ended=thread_pb.ThreadRunEnded(run_id=RUN, terminal_event=a_success())),
+        thread_pb.ThreadEvent(title_updated=thread_pb.ThreadTitleUpdated(title="Greetings")),
+        thread_pb.ThreadEvent(thread_deleted=thread_pb.ThreadDeleted()),
+    ]
+    for seq, event in enumerate(own, 1):
+        event.seq = seq
+    items = [pb.ThreadStreamItem(thread_event=event) for event in own]
+    return [*items[:2], *(pb.ThreadStreamItem(run_event=event) for event in a_log(a_success())), *items[2:]]
 
 
 @pytest.fixture
@@ -197,3 +229,30 @@ async def test_events_as_json_are_a_line_each(
     initiated, *events = [json.loads(line) for line in out.getvalue().splitlines()]
     assert initiated["runId"] == RUN
     assert [event["seq"] for event in events] == [str(n) for n in range(1, len(gateway.logs[RUN]) + 1)]
+
+
+async def test_a_thread_is_watched_to_its_end_over_lost_connections(
+    gateway: ScriptedGateway, api: Api, printer: Printer, out: io.StringIO
+) -> None:
+    gateway.thread, gateway.cuts = a_thread(), [0, 4, 3]
+    await talk.watch_thread(api, printer, "thr_1", from_now=False)
+    assert gateway.thread_watches == [(0, False), (0, False), (4, False), (7, False)]
+    lines = out.getvalue().splitlines()
+    assert lines[0] == "    1  message.created    Hello there"
+    assert lines[1] == f"    2  run.started        {RUN}"
+    assert "one two three" in out.getvalue()
+    assert lines[-3:] == [
+        f"    3  run.ended          {RUN} run.succeeded",
+        "    4  title.updated      Greetings",
+        "    5  thread.deleted",
+    ]
+
+
+async def test_a_thread_is_watched_from_now_on_in_json(
+    gateway: ScriptedGateway, api: Api, printer: Printer, out: io.StringIO
+) -> None:
+    gateway.thread, gateway.cuts = a_thread(), [0, 2]
+    await talk.watch_thread(api, printer, "thr_1", from_now=True, is_json=True)
+    assert gateway.thread_watches == [(0, True), (0, True), (2, False)]
+    items = [json_format.Parse(line, pb.ThreadStreamItem()) for line in out.getvalue().splitlines()]
+    assert items == a_thread()

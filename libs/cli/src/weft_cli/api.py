@@ -1,7 +1,8 @@
 """The public API as the commands use it: one channel, one key, and watches that resume."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -82,25 +83,55 @@ class Api:
                 break
         return items
 
-    async def watch(self, run_id: str, after_seq: int = 0) -> AsyncGenerator[RunEvent, None]:  # sizes: nested loops
+    async def watch(self, run_id: str, after_seq: int = 0) -> AsyncGenerator[RunEvent, None]:
         """Yield the events after `after_seq` until the terminal one, over lost connections. Close it if done early."""
-        failures, most_failures = 0, FIRST_TRIES
-        while True:
+
+        def call() -> Any:
             request = gateway_pb.RunEventsRequest(run_id=run_id, after_seq=after_seq)
-            call = self.gateway.RunEvents(request, metadata=self._metadata)
-            try:
-                async for response in call:
-                    for event in response.events:
-                        after_seq, failures, most_failures = event.seq, 0, RESUMES
-                        yield event
-                return
-            except grpc.aio.AioRpcError as fault:
-                failures += 1
-                if fault.code() not in RESUMABLE or failures > most_failures:
-                    raise
-            finally:
-                call.cancel()
-            await asyncio.sleep(min(2.0, 0.05 * 2**failures))
+            return self.gateway.RunEvents(request, metadata=self._metadata)
+
+        async with aclosing(_resumed(call)) as responses:
+            async for response in responses:
+                for event in response.events:
+                    after_seq = event.seq
+                    yield event
+
+    async def watch_thread(
+        self, thread_id: str, *, from_now: bool
+    ) -> AsyncGenerator[gateway_pb.ThreadStreamItem, None]:
+        """Yield all that happens in a thread until it is deleted, over lost connections. Close it if done early."""
+        cursor: gateway_pb.ThreadCursor | None = None
+
+        def call() -> Any:
+            request = gateway_pb.ThreadEventsRequest(
+                thread_id=thread_id, after=cursor, from_now=from_now and cursor is None
+            )
+            return self.gateway.ThreadEvents(request, metadata=self._metadata)
+
+        async with aclosing(_resumed(call)) as responses:
+            async for response in responses:
+                for item in response.items:
+                    yield item
+                cursor = response.cursor
+
+
+async def _resumed(call: Callable[[], Any]) -> AsyncGenerator[Any, None]:
+    """Yield the responses of a watch, over lost connections; `call` begins one behind all that came."""
+    failures, most_failures = 0, FIRST_TRIES
+    while True:
+        watch = call()
+        try:
+            async for response in watch:
+                failures, most_failures = 0, RESUMES
+                yield response
+            return
+        except grpc.aio.AioRpcError as fault:
+            failures += 1
+            if fault.code() not in RESUMABLE or failures > most_failures:
+                raise
+        finally:
+            watch.cancel()
+        await asyncio.sleep(min(2.0, 0.05 * 2**failures))
 
 
 def payload_of(event: RunEvent) -> Any:

@@ -10,7 +10,7 @@ from weft.runs.v1.event_pb2 import RunEvent
 
 from weft_cli.api import Api
 from weft_cli.console import Printer
-from weft_cli.view import EventView, JsonView, json_line
+from weft_cli.view import EventView, JsonView, ThreadView, json_line
 
 
 async def chat(api: Api, printer: Printer, request: gateway_pb.InitiateAgentRequest, *, is_json: bool = False) -> int:
@@ -57,3 +57,14 @@ async def show_events(api: Api, view: EventView | JsonView, run_id: str, after_s
     finally:
         view.end()
     return last
+
+
+async def watch_thread(api: Api, printer: Printer, thread_id: str, *, from_now: bool, is_json: bool = False) -> None:
+    """Show what happens in a thread until it is deleted."""
+    view = JsonView(printer) if is_json else ThreadView(printer)
+    try:
+        async with aclosing(api.watch_thread(thread_id, from_now=from_now)) as items:
+            async for item in items:
+                view.show(item)
+    finally:
+        view.end()

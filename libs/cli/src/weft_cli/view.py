@@ -4,8 +4,10 @@ import json
 
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
+from weft.gateway.v1.agent_gateway_service_pb2 import ThreadStreamItem
 from weft.runs.v1 import event_pb2, run_pb2
 from weft.runs.v1.event_pb2 import RunEvent
+from weft.runs.v1.thread_event_pb2 import ThreadEvent
 
 from weft_cli.api import payload_of, type_of
 from weft_cli.console import Printer
@@ -48,17 +50,47 @@ class EventView:
         self._printer.line(f"{self._label}{event.seq:>5}  {type_of(event):<18} {text}".rstrip(), style)
 
 
+class ThreadView:
+    """The thread's own events as lines that stand out, those of its runs between them."""
+
+    def __init__(self, printer: Printer) -> None:
+        self._printer, self._runs = printer, EventView(printer, "    ")
+
+    def show(self, item: ThreadStreamItem) -> None:
+        if item.HasField("run_event"):
+            self._runs.show(item.run_event)
+            return
+        event = item.thread_event
+        kind = (event.WhichOneof("payload") or "unknown").replace("_", ".", 1)
+        self._printer.line(f"{event.seq:>5}  {kind:<18} {_told(event)}".rstrip(), "bold")
+
+    def end(self) -> None:
+        self._runs.end()
+
+
 class JsonView:
     """Every event as a line of protobuf's JSON."""
 
     def __init__(self, printer: Printer) -> None:
         self._printer = printer
 
-    def show(self, event: RunEvent) -> None:
+    def show(self, event: RunEvent | ThreadStreamItem) -> None:
         self._printer.raw(json_line(event))
 
     def end(self) -> None:
         pass
+
+
+def _told(event: ThreadEvent) -> str:
+    """Return what a line says of a thread's event."""
+    kind = event.WhichOneof("payload")
+    if kind == "message_created":
+        return _short(next((part.text for part in event.message_created.message.parts if part.text), ""))
+    if kind == "run_ended":
+        return f"{event.run_ended.run_id} {type_of(event.run_ended.terminal_event)}"
+    if kind == "title_updated":
+        return event.title_updated.title
+    return str(getattr(getattr(event, kind or ""), "run_id", "")) if kind else ""
 
 
 def json_line(message: Message) -> str:

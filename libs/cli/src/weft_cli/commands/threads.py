@@ -7,7 +7,7 @@ from weft.threads.v1 import message_pb2, thread_pb2
 from weft.threads.v1 import thread_service_pb2 as pb
 from weft.threads.v1.thread_pb2 import Thread
 
-from weft_cli import words
+from weft_cli import talk, words
 from weft_cli.commands.command import CommandError, Session, command
 from weft_cli.commands.options import (
     Limit,
@@ -23,7 +23,7 @@ from weft_cli.commands.options import (
 from weft_cli.messages import show_message
 from weft_cli.tables import Column
 
-group = typer.Typer(no_args_is_help=True, help="Threads: list, read, rename, put aside, delete.")
+group = typer.Typer(no_args_is_help=True, help="Threads: list, read, watch, rename, put aside, delete.")
 
 
 def _state(thread: Thread) -> str:
@@ -126,6 +126,26 @@ async def list_messages(
         return
     for message in messages:
         show_message(session.out.printer, message)
+
+
+@command(
+    group,
+    "watch",
+    examples="""
+weft threads watch thr_01h…
+weft threads watch thr_01h… --all --json""",
+)
+async def watch_thread(
+    session: Session,
+    thread: ThreadArgument,
+    show_all: Annotated[bool, typer.Option("--all", help="Begin with the thread's first event, not now.")] = False,
+) -> None:
+    """Show all that happens in a thread, as it happens: messages, titles, and each run with its events.
+
+    Ends when the thread is deleted. With --json, one line for each event.
+    """
+    out = session.out
+    await talk.watch_thread(session.api, out.printer, thread, from_now=not show_all, is_json=out.is_json)
 
 
 @command(
