@@ -156,3 +156,38 @@ async def test_cancel_stops_the_reading_and_the_next_run_is_given_the_file(api: 
     (call,) = await model_calls(stack, model="scripted:tag=cancelled-file")
     assert "words at last" in str(call["messages"])
     assert (await attachments_of(api, made.thread_id))[0].state == READY
+
+
+@pytest.mark.row("A3", "A5")
+async def test_stream_agent_takes_files_too(api: Api, stack: Stack) -> None:
+    agent = await api.make_agent("scripted:tag=streamed-file")
+    file = a_file("roses.md", b"Roses are pruned in March.")
+    initiate = gateway_pb.InitiateAgentRequest(text="Read this.", agent_id=agent, attachments=[file])
+    call = api.gateway.StreamAgent(gateway_pb.StreamAgentRequest(initiate=initiate), metadata=api.metadata, timeout=60)
+    kinds = [type_of(event) async for response in call for event in response.events]
+    assert kinds[-1] == "run_succeeded"
+    assert "Roses are pruned in March." in await given_to_the_model(stack, "scripted:tag=streamed-file")
+
+
+@pytest.mark.row("A3")
+async def test_watcher_of_the_thread_is_told_what_became_of_each_file(api: Api) -> None:
+    agent = await api.make_agent("scripted")
+    files = [a_file("good.txt", b"good words"), a_file("bad.pdf", b"no PDF at all")]
+    made = await api.initiate("Read these.", agent_id=agent, attachments=files)
+    call = api.gateway.ThreadEvents(
+        gateway_pb.ThreadEventsRequest(thread_id=made.thread_id), metadata=api.metadata, timeout=60
+    )
+    told: dict[str, attachment_pb2.Attachment] = {}
+    async for response in call:
+        for event in (item.thread_event for item in response.items if item.HasField("thread_event")):
+            kind = str(event.WhichOneof("payload"))
+            if kind.startswith("attachment_"):
+                payload = getattr(event, kind)
+                assert payload.message_id == made.message_id
+                told[kind] = payload.attachment
+            if kind == "run_ended":
+                call.cancel()
+                assert set(told) == {"attachment_ready", "attachment_failed"}
+                assert (told["attachment_ready"].name, told["attachment_ready"].text) == ("good.txt", "")
+                assert told["attachment_failed"].failure.reason == Reason.REASON_MALFORMED
+                return

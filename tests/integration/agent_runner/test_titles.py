@@ -14,13 +14,15 @@ async def titled(world: World, run: FakeRun) -> FakeRun:
 @pytest.mark.row("A3")
 async def test_title_is_offered_after_the_run_with_what_it_used(world: World) -> None:
     world.agent("scripted:tag=title")
-    async with world.runner(titles=True):
+    prices = '{"scripted:tag=title": {"input": 2, "output": 2}}'
+    async with world.runner(titles=True, model_prices=prices):
         run = await titled(world, world.queue.add_run("How do I prune roses?", wants_title=True))
     (offered,) = run.titles
     assert offered.title == "About: How do I prune roses?"
     assert offered.model == "scripted:tag=title"
     assert offered.usage.input_tokens > 0
     assert offered.usage.output_tokens > 0
+    assert offered.cost_micros == (offered.usage.input_tokens + offered.usage.output_tokens) * 2
     assert run.state == run_pb2.RUN_STATE_SUCCEEDED
     assert run.usage.model_calls == 1, "the run's own usage is what it was when it ended"
     answer, title = world.model.log.find(model="scripted:tag=title")

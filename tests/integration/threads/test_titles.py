@@ -50,7 +50,9 @@ class Runner:
 
     async def offer(self, run: run_queue_service_pb2.ClaimedRun, title: str = "A title") -> bool:
         client = self.world.client(run.run_token)
-        request = run_queue_service_pb2.OfferTitleRequest(run_id=run.run_id, title=title, model="m", usage=USAGE)
+        request = run_queue_service_pb2.OfferTitleRequest(
+            run_id=run.run_id, title=title, model="m", usage=USAGE, cost_micros=12
+        )
         return (await client.queue.OfferTitle(request)).is_taken
 
 
@@ -110,6 +112,7 @@ async def test_title_of_the_first_run_is_taken_once_and_counted_once(
     assert await title_events(stack, made.thread_id) == ["Pruning roses"]
     (call,) = await title_calls(stack, made.run_id)
     assert (call["input_tokens"], call["output_tokens"], call["cached_input_tokens"]) == (70, 7, 3)
+    assert (call["model"], call["cost_micros"]) == ("m", 12)
     after = (await client.runs.GetRun(run_service_pb2.GetRunRequest(run_id=made.run_id))).run
     assert after == before, "the run had ended, and stays as it was"
 

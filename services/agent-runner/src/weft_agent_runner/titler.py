@@ -5,6 +5,7 @@ import logging
 from collections.abc import Sequence
 from typing import Protocol
 
+from weft_agent_runner.domain.agent import Equipment
 from weft_agent_runner.domain.entry import RunLostError
 from weft_agent_runner.domain.model import Model, ModelCallError, ModelMessage, ModelRequest, ModelUsage
 from weft_agent_runner.domain.ports import PeerUnavailableError
@@ -19,19 +20,21 @@ _MAX_WAITING = 64
 
 
 class TitleQueue(Protocol):
-    async def offer_title(self, run: ClaimedRun, title: str, model: str, usage: ModelUsage | None) -> bool:
+    async def offer_title(
+        self, run: ClaimedRun, title: str, model: str, usage: ModelUsage | None, cost_micros: int | None
+    ) -> bool:
         """Return whether the thread has it now. Raises: PeerUnavailableError. RunLostError."""
 
 
 class Titler(Protocol):
-    def offer(self, run: ClaimedRun, model: str, conversation: Sequence[ModelMessage]) -> None:
+    def offer(self, run: ClaimedRun, equipment: Equipment, conversation: Sequence[ModelMessage]) -> None:
         """Make a title for the thread of a run that has ended, some time or never. Never blocks, never raises."""
 
 
 class NoTitler:
     """Where titles are not wanted."""
 
-    def offer(self, run: ClaimedRun, model: str, conversation: Sequence[ModelMessage]) -> None:
+    def offer(self, run: ClaimedRun, equipment: Equipment, conversation: Sequence[ModelMessage]) -> None:
         pass
 
 
@@ -43,14 +46,14 @@ class ModelTitler:
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def offer(self, run: ClaimedRun, model: str, conversation: Sequence[ModelMessage]) -> None:
-        request = title_request(model, conversation) if run.wants_title else None
+    def offer(self, run: ClaimedRun, equipment: Equipment, conversation: Sequence[ModelMessage]) -> None:
+        request = title_request(equipment.model, conversation) if run.wants_title else None
         if request is None:
             return
         if len(self._tasks) >= _MAX_WAITING:
             _LOG.info("run %s: no title, too many are being made", run.key.run_id)
             return
-        task = asyncio.create_task(self._make(run, request), name=f"title after {run.key.run_id}")
+        task = asyncio.create_task(self._make(run, equipment, request), name=f"title after {run.key.run_id}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -60,12 +63,13 @@ class ModelTitler:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _make(self, run: ClaimedRun, request: ModelRequest) -> None:
+    async def _make(self, run: ClaimedRun, equipment: Equipment, request: ModelRequest) -> None:
         try:
             async with self._slots:
                 answer, usage = await self._ask(request)
             if title := title_in(answer):
-                await self._queue.offer_title(run, title, request.model, usage)
+                cost = equipment.cost_micros(usage)
+                await self._queue.offer_title(run, title, request.model, usage, cost)
         except (ModelCallError, PeerUnavailableError, RunLostError) as error:
             _LOG.info("run %s: no title: %s", run.key.run_id, error)
         except Exception:

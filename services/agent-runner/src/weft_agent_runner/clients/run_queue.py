@@ -84,8 +84,10 @@ class GrpcRunQueue:
                 call.cancel()
         return convert.context(messages)
 
-    async def offer_title(self, run: ClaimedRun, title: str, model: str, usage: ModelUsage | None) -> bool:
-        request = pb.OfferTitleRequest(run_id=run.key.run_id, title=title, model=model)
+    async def offer_title(
+        self, run: ClaimedRun, title: str, model: str, usage: ModelUsage | None, cost_micros: int | None
+    ) -> bool:
+        request = pb.OfferTitleRequest(run_id=run.key.run_id, title=title, model=model, cost_micros=cost_micros)
         if usage is not None:
             request.usage.CopyFrom(written.model_usage(usage))
         with peer_errors():

@@ -202,6 +202,7 @@ def offered_title_from(request: pb.OfferTitleRequest) -> OfferedTitle:
         usage.input_tokens if usage else None,
         usage.output_tokens if usage else None,
         usage.cached_input_tokens if usage else None,
+        request.cost_micros if request.HasField("cost_micros") else None,
     )
 
 

@@ -21,9 +21,9 @@ _LOCK = sa.text("""
 # The primary key takes it once.
 _COUNT = sa.text("""
   INSERT INTO run_steps (tenant_id, run_id, step, attempt, state, epoch, message_id, input_tokens, output_tokens,
-      cached_input_tokens, end_time)
+      cached_input_tokens, model, cost_micros, end_time)
     SELECT tenant_id, run_id, 0, 1, 'succeeded', epoch, :call, :input_tokens, :output_tokens, :cached_input_tokens,
-        weft_now()
+        nullif(:model, ''), :cost_micros, weft_now()
       FROM runs WHERE tenant_id = current_tenant() AND run_id = :run
   ON CONFLICT DO NOTHING RETURNING step
 """)
@@ -43,6 +43,7 @@ class OfferedTitle:
     input_tokens: int | None = None
     output_tokens: int | None = None
     cached_input_tokens: int | None = None
+    cost_micros: int | None = None
 
 
 class Titles:
@@ -83,6 +84,8 @@ class Titles:
             "input_tokens": offered.input_tokens,
             "output_tokens": offered.output_tokens,
             "cached_input_tokens": offered.cached_input_tokens,
+            "model": offered.model,
+            "cost_micros": offered.cost_micros,
         }
         return (await tx.execute(_COUNT, values)).first() is not None
 

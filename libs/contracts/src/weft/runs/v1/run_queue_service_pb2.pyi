@@ -972,12 +972,15 @@ class OfferTitleRequest(_message.Message):
     TITLE_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
+    COST_MICROS_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     """The run."""
     title: _builtins.str
     """The title."""
     model: _builtins.str
     """The model that made it."""
+    cost_micros: _builtins.int
+    """What it cost, in millionths of a US dollar; unset when nobody knows."""
     @_builtins.property
     def usage(self) -> _run_pb2.Usage:
         """What the model call used; unset when the provider did not say."""
@@ -989,12 +992,15 @@ class OfferTitleRequest(_message.Message):
         title: _builtins.str = ...,
         model: _builtins.str = ...,
         usage: _run_pb2.Usage | None = ...,
+        cost_micros: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cost_micros", b"_cost_micros", "cost_micros", b"cost_micros", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "run_id", b"run_id", "title", b"title", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cost_micros", b"_cost_micros", "cost_micros", b"cost_micros", "model", b"model", "run_id", b"run_id", "title", b"title", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__cost_micros: _TypeAlias = _typing.Literal["cost_micros"]  # noqa: Y015
+    _WhichOneofArgType__cost_micros: _TypeAlias = _typing.Literal["_cost_micros", b"_cost_micros"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cost_micros) -> _WhichOneofReturnType__cost_micros | None: ...
 
 Global___OfferTitleRequest: _TypeAlias = OfferTitleRequest  # noqa: Y015
 
