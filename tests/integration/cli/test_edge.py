@@ -21,6 +21,7 @@ from weft.gateway.v1.agent_gateway_service_pb2_grpc import (
 from weft_cli.stack import Stack
 
 EVENTS = 3
+BROKEN = "run_that_breaks"
 INITIATE, WATCH = "/weft.gateway.v1.AgentGateway/InitiateAgent", "/weft.gateway.v1.AgentGateway/RunEvents"
 ORIGIN = "http://localhost:5173"
 TRAILERS = 0x80
@@ -48,12 +49,14 @@ class PacedGateway(AgentGatewayServicer):
         yield pb.ThreadEventsResponse(cursor=request.after)
 
     async def RunEvents(
-        self, _request: pb.RunEventsRequest, _context: "grpc.aio.ServicerContext[object, object]"
+        self, request: pb.RunEventsRequest, context: "grpc.aio.ServicerContext[object, object]"
     ) -> AsyncIterator[pb.RunEventsResponse]:
         for seq in range(1, EVENTS + 1):
             response = pb.RunEventsResponse()
             response.events.add(seq=seq)
             yield response
+            if request.run_id == BROKEN:
+                await context.abort(grpc.StatusCode.UNAVAILABLE, "stopping")
             await self.seen.acquire()
 
 
@@ -172,6 +175,19 @@ async def test_server_sent_events_pass_message_by_message(
             assert await asyncio.to_thread(response.readline) == b"\n"
             gateway.seen.release()
         assert await asyncio.to_thread(response.read) == b""
+
+
+async def test_server_sent_events_that_break_end_without_a_word(
+    stack: Stack, connection: http.client.HTTPConnection
+) -> None:
+    await until_healthy(stack)
+
+    def get() -> bytes:
+        connection.request("GET", f"/v1/runs/{BROKEN}/events")
+        with connection.getresponse() as response:
+            return response.read()
+
+    assert await asyncio.to_thread(get) == b'data: {"events":[{"seq":"1"}]}\n\n'
 
 
 async def test_without_a_gateway_rest_and_grpc_are_told_each_in_its_own_way() -> None:
