@@ -160,6 +160,12 @@ def test_a_stream_behind_the_end_may_end_at_once() -> None:
     assert watch.is_ended
 
 
+def test_what_came_before_is_passed_over() -> None:
+    log, watch = a_log("run_a", 5, succeeded()), Watch("run_a", 0, outage())
+    assert [event.seq for event in watch.admit(RunEventsResponse(events=log[:3]))] == [1, 2, 3]
+    assert [event.seq for event in watch.admit(RunEventsResponse(events=log[1:4]))] == [4]
+
+
 def test_events_before_a_gap_are_given_and_those_behind_it_asked_for_again() -> None:
     log = a_log("run_a", 5, succeeded())
     watch = Watch("run_a", 0, outage())
