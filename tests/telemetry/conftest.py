@@ -1,5 +1,6 @@
 """A whole Weft, two of each service, that sends spans to a collector, is scraped, and logs JSON."""
 
+import json
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -25,7 +26,8 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
             "WEFT_TOOL_PLUGINS": "weft_testkit.effect_tools:effect_tools",
             "WEFT_TEST_EFFECTS_FILE": str(tmp_path_factory.mktemp("effects") / "effects.txt"),
         }
-        with Stack(replicas=2, env={"*": everywhere}) as stack:
+        prices = {"WEFT_MODEL_PRICES": json.dumps({"scripted:tag=metrics": {"input": 2, "output": 6}})}
+        with Stack(replicas=2, env={"*": everywhere, "agent-runner": prices}) as stack:
             yield Watched(stack, receiver)
             assert_no_stalls(stack)
 

@@ -12,7 +12,7 @@ from weft_cli.stack.ports import METRICS_OFFSET
 EVERYWHERE = {"weft_loop_lag_seconds_count", "weft_rpc_server_active_calls", "process_resident_memory_bytes"}
 SERVED, MADE = "rpc_server_call_duration_seconds_count", "rpc_client_call_duration_seconds_count"
 OF_SERVICE = {
-    "gateway": {SERVED, MADE},
+    "gateway": {SERVED, MADE, "weft_live_watches", "weft_live_watched"},
     "threads": {
         SERVED,
         "weft_run_duration_seconds_count",
@@ -27,6 +27,7 @@ OF_SERVICE = {
     },
     "agent-runner": {
         MADE,
+        "weft_model_cost_total",
         "weft_runner_active_runs",
         "weft_runner_slots",
         "weft_lane_entries_count",

@@ -143,3 +143,10 @@ def test_a_watcher_is_behind_exactly_when_something_newer_was_heard_of(after_seq
         newest = max(newest, span[1])
         watch.take_live()
         assert watch.is_behind == (newest >= watch.next_seq)
+
+
+def test_a_watch_tells_once_that_it_was_too_slow() -> None:
+    watch = a_watch()
+    for _ in range(300):
+        watch.push(a_batch(2, 2))
+    assert [watch.taken_loss(), watch.taken_loss()] == ["slow_watcher", "gap"]

@@ -286,6 +286,23 @@ LANE_SECONDS: Final = Metric(
 LANE_WAITING: Final = Metric(
     "weft.lane.waiting_bytes", Kind.GAUGE, "By", "What waits for the next Commits of the write lane."
 )
+LIVE_WATCHES: Final = Metric("weft.live.watches", Kind.GAUGE, "{stream}", "Streams that watch a run or a thread.")
+LIVE_WATCHED: Final = Metric("weft.live.watched", Kind.GAUGE, "{thing}", "Runs and threads that are watched.")
+LIVE_REFILLS: Final = Metric(
+    "weft.live.refills",
+    Kind.COUNTER,
+    "{read}",
+    "Watches of runs that went back to the log: for a `gap` on the wire, or as a `slow_watcher` with a full queue.",
+    (CAUSE,),
+)
+MODEL_COST: Final = Metric(
+    "weft.model.cost",
+    Kind.COUNTER,
+    "{microdollar}",
+    "What model calls cost, by `WEFT_MODEL_PRICES`, in millionths of a US dollar; calls without a price are left out.",
+    (REQUEST_MODEL,),
+    bounded=(REQUEST_MODEL,),
+)
 
 METRICS: Final[list[Metric]] = [
     value for name, value in sorted(globals().items()) if isinstance(value, Metric) and name.isupper()

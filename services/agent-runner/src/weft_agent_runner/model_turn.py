@@ -41,7 +41,9 @@ class ModelTurn:
                 begin = retry(step)
             else:
                 text = book.answer.text if book.answer is not None else ""
-                self._line.emit(book.end_call(completion.usage, self._equipment.cost_micros(completion.usage)))
+                cost = self._equipment.cost_micros(completion.usage)
+                self._shop.telemetry.cost(self._equipment.model, cost)
+                self._line.emit(book.end_call(completion.usage, cost))
                 await self._line.commit(after_completion(self._equipment, step, text, completion))
                 return
 

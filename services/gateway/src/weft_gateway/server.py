@@ -10,6 +10,8 @@ from weft_grpckit.channels import open_channel
 from weft_grpckit.program import Program
 from weft_grpckit.server import WeftServer
 from weft_grpckit.tokens import NOBODY, TokenSigner
+from weft_telemetry import names
+from weft_telemetry.metrics import observe_number
 from weft_wire.live import LiveEvents
 
 from weft_gateway.clients import OPERATOR_SCOPES, ApiKeyResolver
@@ -62,6 +64,7 @@ async def compose(program: Program, settings: GatewaySettings) -> Gateway:
 
     log = EventLog(threads, signer)
     hub = Hub(lambda on_frame, on_reconnect: LiveEvents(settings.redis_url, on_frame, on_reconnect), log)
+    _observe(hub)
     for name, task in hub.tasks().items():
         program.spawn(name, task)
 
@@ -80,6 +83,11 @@ async def compose(program: Program, settings: GatewaySettings) -> Gateway:
     program.on_drain(lambda: _end_streams(streams, settings.stop_grace_seconds))
     port = await program.serve(server, settings.listen_address)
     return Gateway(port, server, hub, keys)
+
+
+def _observe(hub: Hub) -> None:
+    observe_number(names.LIVE_WATCHES, lambda: hub.watches)
+    observe_number(names.LIVE_WATCHED, lambda: hub.watched)
 
 
 async def _end_streams(streams: OpenStreams, grace_seconds: float) -> None:

@@ -25,6 +25,7 @@ class RunTelemetry:
         self._is_on = state.installed().is_on
         self._tracer = state.installed().tracer
         self._record = recorder(names.AGENT_DURATION)
+        self._record_cost = recorder(names.MODEL_COST)
 
     def claimed(self, run: ClaimedRun, asked_at: int) -> None:
         """Tell that a claim, asked for at `asked_at` (ns since 1970), brought this run: only now is its trace known."""
@@ -40,6 +41,11 @@ class RunTelemetry:
         }
         parent = remote_context(run.trace_parent)
         self._tracer.start_span(names.CLAIM_SPAN, parent, SpanKind.CONSUMER, attributes, start_time=asked_at).end()
+
+    def cost(self, model: str, micros: int | None) -> None:
+        """Count what a model call cost, where that is known."""
+        if micros is not None:
+            self._record_cost(micros, model)
 
     def in_hand(self, run: ClaimedRun, outcome: Callable[[], str]) -> AbstractContextManager[None]:
         """Watch the run for as long as this runner has it; `outcome` tells at the end how it let go."""

@@ -82,6 +82,11 @@ class Hub:
         """How many runs and threads are watched."""
         return len(self._watched)
 
+    @property
+    def watches(self) -> int:
+        """How many streams watch them. May be asked from another thread."""
+        return sum(len(each.watches) for each in list(self._watched.values()))
+
     def tasks(self) -> dict[str, Coroutine[Any, Any, None]]:
         """Return what must run beside the server."""
         return {"live wire": self._wire.run(), "heads": self._compare_heads()}

@@ -8,6 +8,8 @@ from typing import Any, Final
 from weft_core.caller import Caller
 from weft_core.ids import format_id
 from weft_grpckit.program import end_tasks
+from weft_telemetry import names
+from weft_telemetry.metrics import Record, recorder
 
 from weft_gateway.live.frames import keepalive, successor_of
 from weft_gateway.live.hub import Hub
@@ -27,6 +29,7 @@ class RunStreams:
 
     def __init__(self, hub: Hub, log: EventLog, keepalive_seconds: float) -> None:
         self._hub, self._log, self._keepalive_seconds = hub, log, keepalive_seconds
+        self._refilled = recorder(names.LIVE_REFILLS)
 
     async def follow(
         self, caller: Caller, run_id: str, after_seq: int, *, follow_successor: bool
@@ -53,7 +56,7 @@ class RunStreams:
     ) -> AsyncIterator["RunStream"]:
         """Watch a run. `is_entitled` says that the caller is known to have a right to it."""
         watch = Watch(format_id("ten", caller.tenant_id), run_id, after_seq, is_entitled=is_entitled)
-        stream = RunStream(watch, caller, self._log, is_interrupted)
+        stream = RunStream(watch, caller, self._log, is_interrupted, self._refilled)
         with self._hub.watching(watch):
             await self._hub.subscribe(watch)
             try:
@@ -77,10 +80,14 @@ class RunStreams:
 class RunStream:
     """One stream's way through the log and what comes live. `is_interrupted` ends a wait for what is due."""
 
-    __slots__ = ("_caller", "_is_interrupted", "_last", "_log", "_must_read", "_reading", "_watch")
+    __slots__ = ("_caller", "_is_interrupted", "_last", "_log", "_must_read", "_reading", "_refilled", "_watch")
 
-    def __init__(self, watch: Watch, caller: Caller, log: EventLog, is_interrupted: Callable[[], bool]) -> None:
+    def __init__(
+        self, watch: Watch, caller: Caller, log: EventLog, is_interrupted: Callable[[], bool], refilled: Record
+    ) -> None:
+        """`refilled` is told each time that live events are missing: 1, and why."""
         self._watch, self._caller, self._log, self._is_interrupted = watch, caller, log, is_interrupted
+        self._refilled = refilled
         self._reading: asyncio.Task[Page] | None = None
         self._must_read = True
         self._last = b""
@@ -126,6 +133,7 @@ class RunStream:
                 due = await self._gap_closed()
                 if due is not None:
                     return due
+                self._refilled(1, self._watch.taken_loss())
                 self._must_read = True
             elif not await self._watch.news(until - _now()) or self._is_interrupted():
                 return None

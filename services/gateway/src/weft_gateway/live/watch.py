@@ -27,7 +27,16 @@ class Watch(News):
     Most of thousands of watches have nothing waiting: they are kept small.
     """
 
-    __slots__ = ("_head", "_waiting", "_waiting_bytes", "is_entitled", "next_seq", "tenant_id", "watched_id")
+    __slots__ = (
+        "_head",
+        "_waiting",
+        "_waiting_bytes",
+        "_was_slow",
+        "is_entitled",
+        "next_seq",
+        "tenant_id",
+        "watched_id",
+    )
 
     def __init__(self, tenant_id: str, run_id: str, after_seq: int, *, is_entitled: bool = False) -> None:
         super().__init__()
@@ -38,6 +47,7 @@ class Watch(News):
         self._head = after_seq
         self._waiting: list[Batch] = []
         self._waiting_bytes = 0
+        self._was_slow = False
 
     @property
     def is_behind(self) -> bool:
@@ -85,6 +95,12 @@ class Watch(News):
         self._head = max(self._head, head_seq)
         return Due(response, is_ended and last_seq >= head_seq)
 
+    def taken_loss(self) -> str:
+        """Return why live events are missing, since this was asked last: `slow_watcher`, or a `gap` on the wire."""
+        was_slow, self._was_slow = self._was_slow, False
+        return "slow_watcher" if was_slow else "gap"
+
     def _drop_waiting(self) -> None:
+        self._was_slow = True
         self._waiting.clear()
         self._waiting_bytes = 0
