@@ -1,12 +1,18 @@
-"""From InitiateAgent to the first delta on a watch opened right after, against the openai client called directly."""
+"""From the call of StreamAgent to the first delta, against the openai client called directly.
+
+The same with InitiateAgent and a watch opened right after, as who shows a run to others does, is measured beside it.
+"""
 
 from time import perf_counter
+from typing import Any
 
 from figures import Figure, in_turn
+from weft.gateway.v1 import agent_gateway_service_pb2 as gateway_pb
 from world import World, first_delta
 
 MODEL = "scripted:tps=100,count=5,tag=first-token"
 COUNT = 30
+TEXT = "Hello there"
 
 
 async def measure(world: World, rounds: int) -> list[Figure]:
@@ -15,7 +21,7 @@ async def measure(world: World, rounds: int) -> list[Figure]:
     async def baseline() -> float:
         begun = perf_counter()
         stream = await world.model.chat.completions.create(
-            model=MODEL, messages=[{"role": "user", "content": "Hello there"}], stream=True
+            model=MODEL, messages=[{"role": "user", "content": TEXT}], stream=True
         )
         async for chunk in stream:
             if chunk.choices and chunk.choices[0].delta.content:
@@ -25,19 +31,33 @@ async def measure(world: World, rounds: int) -> list[Figure]:
             pass
         return taken
 
-    async def weft() -> float:
+    async def stream_agent() -> float:
         begun = perf_counter()
-        run_id = await world.initiate(agent)
+        initiate = gateway_pb.InitiateAgentRequest(text=TEXT, agent_id=agent)
+        call = world.api.gateway.StreamAgent(
+            gateway_pb.StreamAgentRequest(initiate=initiate), metadata=(("x-api-key", world.api_key),)
+        )
+        run_id = (await first_delta(call)).run_id
+        return await _to_the_end(world, call, run_id, (perf_counter() - begun) * 1e3)
+
+    async def two_calls() -> float:
+        begun = perf_counter()
+        run_id = await world.initiate(agent, TEXT)
         call = world.watch(run_id)
         await first_delta(call)
-        taken = (perf_counter() - begun) * 1e3
-        async for _ in call:
-            pass
-        await world.ended(run_id)
-        return taken
+        return await _to_the_end(world, call, run_id, (perf_counter() - begun) * 1e3)
 
-    figure = Figure("first token", floor=4.0, goal=2.8)
-    await in_turn(baseline, weft, COUNT // 2)
+    streamed = Figure("first token", floor=4.0, goal=2.8)
+    watched = Figure("  InitiateAgent, then RunEvents")
+    await in_turn(baseline, stream_agent, COUNT // 2)
     for _ in range(rounds):
-        figure.rounds.append(await in_turn(baseline, weft, COUNT))
-    return [figure]
+        streamed.rounds.append(await in_turn(baseline, stream_agent, COUNT))
+        watched.rounds.append(await in_turn(baseline, two_calls, COUNT))
+    return [streamed, watched]
+
+
+async def _to_the_end(world: World, call: Any, run_id: str, taken: float) -> float:
+    async for _ in call:
+        pass
+    await world.ended(run_id)
+    return taken

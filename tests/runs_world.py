@@ -19,6 +19,7 @@ from weft_threads.runs.admission import Admission, Initiated, Initiation
 from weft_threads.runs.announce import Announcer
 from weft_threads.runs.commit import Committer, Entry, Result
 from weft_threads.runs.end import Ending
+from weft_threads.runs.held_claims import HeldClaims
 from weft_threads.runs.queue import Claimed, RunQueue
 from weft_threads.runs.reaper import Reaper
 from weft_threads.store.database import Database
@@ -117,7 +118,7 @@ class World:
 
     @property
     def queue(self) -> RunQueue:
-        return RunQueue(self.database, self.announcer, new_id, LEASE)
+        return RunQueue(self.database, self.announcer, new_id, LEASE, HeldClaims(self.wires))
 
     @property
     def ending(self) -> Ending:

@@ -23,6 +23,7 @@ from weft_grpckit.tokens import TokenSigner, TokenVerifier
 from weft_threads.paging import Pager
 from weft_threads.runs.announce import Announcer
 from weft_threads.runs.end_signals import LiveEndSignals
+from weft_threads.runs.held_claims import HeldClaims
 from weft_threads.server import Wiring, register_nouns, register_runs
 from weft_threads.settings import Settings
 from weft_threads.store.database import Database
@@ -83,6 +84,7 @@ async def a_threads_server(stack: Stack, tokens: PageTokens, *, database: str | 
         wiring = Wiring(
             database=await Database.open(opened, urls[0], urls[1], 2, 1),
             announcer=Announcer(wires, wires, wires),
+            held=HeldClaims(wires),
             ends=LiveEndSignals(lambda on_frame: LiveEvents(stack.redis_url, on_frame)),
             pager=Pager(tokens),
             signer=TokenSigner(key),

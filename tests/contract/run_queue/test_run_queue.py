@@ -1,5 +1,8 @@
+import asyncio
+
 import grpc
 import pytest
+from google.protobuf import duration_pb2
 from run_queue_worlds import QueueWorld
 from weft.runs.v1 import event_pb2, run_pb2
 from weft.runs.v1 import run_queue_service_pb2 as pb
@@ -68,6 +71,24 @@ def tool_result(index: int) -> pb.NewMessage:
         parts=[message_pb2.Part(tool_result=result)],
         tool_event=event_pb2.RunEvent(tool_completed=completed),
     )
+
+
+async def test_claim_that_waits_is_answered_when_a_run_is_ready_and_with_none_at_its_end(
+    world: QueueWorld,
+) -> None:
+    runner_id = await register(world)
+    request = pb.ClaimRunsRequest(runner_id=runner_id, max_runs=10, wait=duration_pb2.Duration(seconds=8))
+    held = asyncio.create_task(_answer(world, request))
+    await asyncio.sleep(0.2)
+    assert not held.done()
+    run_id = await world.initiate("hello")
+    assert [run.run_id for run in (await held).runs] == [run_id]
+    request.wait.FromMilliseconds(50)
+    assert not (await _answer(world, request)).runs
+
+
+async def _answer(world: QueueWorld, request: pb.ClaimRunsRequest) -> pb.ClaimRunsResponse:
+    return await world.queue.ClaimRuns(request)
 
 
 async def test_claim_brings_all_that_the_first_model_call_needs(world: QueueWorld) -> None:

@@ -1,5 +1,5 @@
 from agent_runner_builders import a_key
-from weft_agent_runner.domain.lease import Claims, Findings, Lease, compare
+from weft_agent_runner.domain.lease import ClaimBook, Claims, Findings, Lease, compare
 from weft_agent_runner.domain.run import OwnedRun, RunKey
 
 NONE: frozenset[RunKey] = frozenset()
@@ -67,3 +67,13 @@ def test_run_is_not_given_back_when_it_came_in_hand_meanwhile() -> None:
 def test_run_that_ended_meanwhile_is_not_unknown() -> None:
     findings = compare([OwnedRun(a_key(1))], frozenset({a_key(1)}), NONE, {}, IDLE)
     assert not findings.unknown
+
+
+def test_claims_have_ended_up_to_the_oldest_that_is_under_way() -> None:
+    book = ClaimBook()
+    assert book.claims() == Claims(0, 0)
+    held, other = book.begin(), book.begin()
+    book.end(other)
+    assert book.claims() == Claims(begun=2, ended=0)
+    book.end(held)
+    assert book.claims() == Claims(begun=2, ended=2)

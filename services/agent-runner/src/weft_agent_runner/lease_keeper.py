@@ -62,7 +62,7 @@ class LeaseKeeper:
 
     def _look_at_runs(self, heartbeat: Heartbeat, held_before: frozenset[RunKey]) -> Findings:
         roster = self._roster
-        findings = compare(heartbeat.owned_runs, held_before, roster.keys(), self._unknown, roster.claims)
+        findings = compare(heartbeat.owned_runs, held_before, roster.keys(), self._unknown, roster.claim_book.claims())
         self._unknown = findings.unknown
         for key in findings.to_stop:
             self._roster.stop(key.run_id, key.epoch)

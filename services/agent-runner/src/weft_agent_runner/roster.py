@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
-from weft_agent_runner.domain.lease import Claims
+from weft_agent_runner.domain.lease import ClaimBook
 from weft_agent_runner.domain.run import ClaimedRun, RunKey
 from weft_agent_runner.execution import Execution
 from weft_agent_runner.lane import WriteLane
@@ -17,7 +17,7 @@ class Roster:
     def __init__(self, workshop: Workshop, lane: WriteLane, max_runs: int) -> None:
         self._shop, self._lane, self.max_runs = workshop, lane, max_runs
         self._runs: dict[RunKey, tuple[Execution, asyncio.Task[None]]] = {}
-        self.claims = Claims()
+        self.claim_book = ClaimBook()
         self.on_end: Callable[[], None] = lambda: None
 
     @property

@@ -53,6 +53,7 @@ from weft_threads.runs.commit import Committer
 from weft_threads.runs.context_reader import ContextReader
 from weft_threads.runs.end import Ending, delete_thread
 from weft_threads.runs.end_signals import LiveEndSignals
+from weft_threads.runs.held_claims import HeldClaims
 from weft_threads.runs.queue import Claimed, RunQueue
 from weft_threads.runs.queue_servicer import RunQueueServicer
 from weft_threads.runs.reaper import Reaper
@@ -88,6 +89,7 @@ class Wiring:
 
     database: Database
     announcer: Announcer
+    held: HeldClaims
     ends: LiveEndSignals
     pager: Pager
     signer: TokenSigner
@@ -108,9 +110,12 @@ async def compose(settings: Settings, program: Program) -> None:
         wires.append(LiveEvents(settings.redis_url, on_frame))
         return wires[0]
 
+    held = HeldClaims(outlet)
+    program.on_drain(held.close)
     wiring = Wiring(
         database=await _open_database(settings, program),
-        announcer=Announcer(outlet, outlet, outlet),
+        announcer=Announcer(held, outlet, outlet),
+        held=held,
         ends=LiveEndSignals(connect),
         pager=Pager(PageTokens(key)),
         signer=TokenSigner(key),
@@ -166,7 +171,7 @@ def register_runs(server: WeftServer, wiring: Wiring) -> None:
     log = RunLogServicer(RunLog(database), ThreadLog(database))
     server.register(run_log_service_pb2_grpc.add_RunLogServiceServicer_to_server, log)
     queue = RunQueueServicer(
-        RunQueue(database, announcer, new_id, wiring.settings.runner_lease),
+        RunQueue(database, announcer, new_id, wiring.settings.runner_lease, wiring.held),
         Committer(database, announcer, new_id),
         ContextReader(database),
         Titles(database, new_id, announcer.thread),

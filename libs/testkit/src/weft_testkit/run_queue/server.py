@@ -127,9 +127,11 @@ class FakeRunQueue(run_queue_service_pb2_grpc.RunQueueServiceServicer, agent_ser
 
     async def ClaimRuns(self, request: pb.ClaimRunsRequest, context: Context) -> pb.ClaimRunsResponse:
         await self._enter("ClaimRuns", request, context)
-        lease = await self._lease(request.runner_id, context)
-        if lease.expires_at <= time.monotonic():
-            await refuse(context, FailedPreconditionError("LEASE_EXPIRED", "send a heartbeat first"))
+        await self._lease_that_lives(request.runner_id, context)
+        until = time.monotonic() + request.wait.ToTimedelta().total_seconds()
+        while not self._claimable() and time.monotonic() < until:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)  # `add_run` wakes nobody
+        await self._lease_that_lives(request.runner_id, context)
         claimed = [self._claim(run, request.runner_id) for run in self._claimable()[: request.max_runs]]
         await self._notify()
         return pb.ClaimRunsResponse(runs=claimed)
@@ -279,6 +281,10 @@ class FakeRunQueue(run_queue_service_pb2_grpc.RunQueueServiceServicer, agent_ser
             await refuse(context, FailedPreconditionError("RUNNER_UNKNOWN", "register again"))
             raise AssertionError
         return lease
+
+    async def _lease_that_lives(self, runner_id: str, context: Context) -> None:
+        if (await self._lease(runner_id, context)).expires_at <= time.monotonic():
+            await refuse(context, FailedPreconditionError("LEASE_EXPIRED", "send a heartbeat first"))
 
     async def _enter(self, method: str, request: Any, context: Context) -> None:
         self.calls[method] += 1

@@ -48,8 +48,10 @@ class GrpcRunQueue:
             convert.seconds_of(response.lease), tuple(convert.owned_run(run) for run in response.owned_runs)
         )
 
-    async def claim(self, runner_id: str, max_runs: int) -> Sequence[ClaimedRun]:
+    async def claim(self, runner_id: str, max_runs: int, wait_seconds: float = 0.0) -> Sequence[ClaimedRun]:
         request = pb.ClaimRunsRequest(runner_id=runner_id, max_runs=min(max_runs, _CLAIM_LIMIT))
+        if wait_seconds:
+            request.wait.CopyFrom(written.duration(wait_seconds))
         with peer_errors():
             response = await self._stub.ClaimRuns(request, timeout=_CLAIM_SECONDS)
         return [convert.claimed_run(run) for run in response.runs]

@@ -26,10 +26,29 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """How many claims of this process have begun, and how many have ended. One is under way at a time."""
+    """How many claims of this process have begun, and up to which of them all have ended."""
 
     begun: int = 0
     ended: int = 0
+
+
+class ClaimBook:
+    """Numbers the claims of this process, of which several may be under way."""
+
+    def __init__(self) -> None:
+        self._begun = 0
+        self._under_way: set[int] = set()
+
+    def begin(self) -> int:
+        self._begun += 1
+        self._under_way.add(self._begun)
+        return self._begun
+
+    def end(self, number: int) -> None:
+        self._under_way.discard(number)
+
+    def claims(self) -> Claims:
+        return Claims(self._begun, min(self._under_way, default=self._begun + 1) - 1)
 
 
 @dataclass(frozen=True, slots=True)

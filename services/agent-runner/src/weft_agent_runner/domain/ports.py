@@ -60,8 +60,8 @@ class RunQueue(Protocol):
 
     async def heartbeat(self, runner_id: str) -> Heartbeat: ...
 
-    async def claim(self, runner_id: str, max_runs: int) -> Sequence[ClaimedRun]:
-        """Raises: LeaseExpiredError."""
+    async def claim(self, runner_id: str, max_runs: int, wait_seconds: float = 0.0) -> Sequence[ClaimedRun]:
+        """Return runs; with none to be had, wait for some. Raises: LeaseExpiredError."""
 
     async def commit(self, runner_id: str, entries: Sequence[Entry]) -> Sequence[EntryResult]:
         """Raises: BatchRefusedError."""

@@ -15,6 +15,7 @@ from weft_telemetry.metrics import recorder
 from weft_threads.events.frames import logged_events
 from weft_threads.runs.announce import Announcer
 from weft_threads.runs.context import transcript_of
+from weft_threads.runs.held_claims import HeldClaims
 from weft_threads.runs.transcript import Transcript
 from weft_threads.store.database import Database, DriverConnection
 
@@ -48,8 +49,16 @@ class Owned:
 
 
 class RunQueue:
-    def __init__(self, database: Database, announcer: Announcer, new_id: Callable[[], UUID], lease: timedelta) -> None:
+    def __init__(
+        self,
+        database: Database,
+        announcer: Announcer,
+        new_id: Callable[[], UUID],
+        lease: timedelta,
+        held: HeldClaims,
+    ) -> None:
         self._database, self._announcer, self._new_id, self.lease = database, announcer, new_id, lease
+        self._held = held
         self._record_latency = recorder(names.CLAIM_LATENCY)
 
     async def register(self, host: str) -> UUID:
@@ -69,12 +78,18 @@ class RunQueue:
             raise unknown_runner()
         return [Owned(*row) for row in rows]
 
-    async def claim(self, runner_id: UUID, max_runs: int) -> list[Claimed]:
-        """Take up runs, each in a transaction of its own, until none is left or enough are taken.
+    async def claim(self, runner_id: UUID, max_runs: int, wait: timedelta = timedelta()) -> list[Claimed]:
+        """Take up runs, each in a transaction of its own, until none is left or enough are taken. With none, wait.
 
         Raises:
             FailedPreconditionError: RUNNER_UNKNOWN or LEASE_EXPIRED, when nothing was taken.
         """
+        claimed = await self._claim_now(runner_id, max_runs)
+        if not claimed and wait and await self._held.wait(wait.total_seconds()):
+            return await self._claim_now(runner_id, max_runs)
+        return claimed
+
+    async def _claim_now(self, runner_id: UUID, max_runs: int) -> list[Claimed]:
         claimed: list[Claimed] = []
         until = asyncio.get_running_loop().time() + CLAIM_SECONDS
         while len(claimed) < max_runs and asyncio.get_running_loop().time() < until:

@@ -46,7 +46,9 @@ class RunQueueServicer(grpc_pb.RunQueueServiceServicer):
         )
 
     async def ClaimRuns(self, request: pb.ClaimRunsRequest, context: Context) -> pb.ClaimRunsResponse:
-        claimed = await self._queue.claim(parse_id("rnr", request.runner_id), request.max_runs)
+        claimed = await self._queue.claim(
+            parse_id("rnr", request.runner_id), request.max_runs, request.wait.ToTimedelta()
+        )
         return pb.ClaimRunsResponse(runs=[convert.claimed_to_proto(each, self._run_token(each)) for each in claimed])
 
     async def Commit(self, request: pb.CommitRequest, context: Context) -> pb.CommitResponse:

@@ -174,19 +174,25 @@ class ClaimRunsRequest(_message.Message):
 
     RUNNER_ID_FIELD_NUMBER: _builtins.int
     MAX_RUNS_FIELD_NUMBER: _builtins.int
+    WAIT_FIELD_NUMBER: _builtins.int
     runner_id: _builtins.str
     """The runner."""
     max_runs: _builtins.int
     """How many runs at most."""
+    @_builtins.property
+    def wait(self) -> _duration_pb2.Duration:
+        """How long to wait when there is none, at most 10 s; unset: not at all. It may end sooner, as when the server stops."""
+
     def __init__(
         self,
         *,
         runner_id: _builtins.str = ...,
         max_runs: _builtins.int = ...,
+        wait: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["wait", b"wait"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_runs", b"max_runs", "runner_id", b"runner_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_runs", b"max_runs", "runner_id", b"runner_id", "wait", b"wait"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

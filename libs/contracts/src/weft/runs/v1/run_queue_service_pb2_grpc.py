@@ -100,7 +100,8 @@ class RunQueueServiceServicer:
 
     def ClaimRuns(self, request, context):
         """Takes up runs: ready ones, oldest first, and ones whose runner is gone. Each comes with all that the next model
-        call needs, and its first step begun. Returns at once, with none when there is none.
+        call needs, and its first step begun. With none to be had it returns none: at once, or after `wait`, in which runs
+        that become ready reach it without a bell. A runner that holds one call may make others beside it.
 
         Errors: RUNNER_UNKNOWN: register again. LEASE_EXPIRED: send a heartbeat first. A run whose answer is lost on the
         way is found by Heartbeat (`owned_runs`): release it.
