@@ -20,8 +20,7 @@ import openai
 import psycopg
 
 SERVICE = "baseline.Blocking"
-DATABASE_URL, MODEL_URL = "BLOCKING_DATABASE_URL", "BLOCKING_MODEL_URL"
-THREADS = 200
+DATABASE_URL, MODEL_URL, THREADS = "BLOCKING_DATABASE_URL", "BLOCKING_MODEL_URL", "BLOCKING_THREADS"
 CONNECTIONS = 16  # as many as threads has: WEFT_APP_CONNECTIONS and WEFT_QUEUE_CONNECTIONS
 WINDOW_SECONDS = 0.025
 TABLES = """
@@ -122,7 +121,7 @@ def _texts(line: str) -> list[str]:
 
 
 def main() -> None:
-    server = grpc.server(ThreadPoolExecutor(THREADS))
+    server = grpc.server(ThreadPoolExecutor(int(os.environ[THREADS])))
     ask = Server(os.environ[DATABASE_URL], os.environ[MODEL_URL]).ask
     handlers: dict[str, Any] = {"Ask": grpc.unary_stream_rpc_method_handler(ask)}
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
