@@ -27,7 +27,7 @@ ALL_SCOPES = [
     f"{noun}.{right}"
     for noun in ("agents", "projects", "documents", "tasks", "threads", "runs")
     for right in ("read", "write")
-] + ["tools.read", "tools.execute", "usage.read"]
+] + ["tools.read", "tools.execute", "usage.read", "models.read", "models.write"]
 
 
 def type_of(event: event_pb2.RunEvent) -> str:

@@ -19,6 +19,7 @@ from weft.runs.v1 import admission_service_pb2_grpc, run_queue_service_pb2_grpc,
 from weft.tasks.v1 import task_pb2, task_service_pb2, task_service_pb2_grpc
 from weft.tenants.v1 import (
     credential_service_pb2_grpc,
+    model_endpoint_service_pb2_grpc,
     tenant_pb2,
     tenant_service_pb2,
     tenant_service_pb2_grpc,
@@ -35,7 +36,7 @@ SCOPES = [
     f"{noun}.{verb}"
     for noun in ("agents", "projects", "documents", "tasks", "threads", "runs")
     for verb in ("read", "write")
-] + ["tools.read", "tools.execute", "usage.read"]
+] + ["tools.read", "tools.execute", "usage.read", "models.read", "models.write"]
 
 
 class Client:
@@ -87,6 +88,10 @@ class Client:
     @cached_property
     def attachments(self) -> "attachment_service_pb2_grpc.AttachmentServiceAsyncStub":
         return attachment_service_pb2_grpc.AttachmentServiceStub(self.channel)
+
+    @cached_property
+    def model_endpoints(self) -> "model_endpoint_service_pb2_grpc.ModelEndpointServiceAsyncStub":
+        return model_endpoint_service_pb2_grpc.ModelEndpointServiceStub(self.channel)
 
     @cached_property
     def usage(self) -> "usage_service_pb2_grpc.UsageServiceAsyncStub":

@@ -33,6 +33,7 @@ SERVED_BY: Final = {
     "weft.threads.v1.ThreadService": "threads",
     "weft.tools.v1.ToolJournalService": "threads",
     "weft.tools.v1.ToolService": "tools",
+    "weft.tenants.v1.ModelEndpointService": "threads",
     "weft.usage.v1.UsageService": "threads",
     "weft.runner.v1.AgentRunnerService": "agent-runner",
 }

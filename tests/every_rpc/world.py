@@ -205,7 +205,7 @@ def _a_spec() -> agent_pb2.AgentSpec:
 # What the token of a run opens; see design.md on runs' tokens.
 RUN_SCOPES = [
     *("agents.read", "documents.read", "projects.read", "runs.read"),
-    *("tasks.write", "tools.execute", "tools.read"),
+    *("models.use", "tasks.write", "tools.execute", "tools.read"),
 ]
 
 

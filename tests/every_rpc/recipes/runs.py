@@ -141,3 +141,9 @@ def _(estate: Estate) -> Message:
 @plain(runner.DrainRequest)
 def _(estate: Estate) -> Message:
     return runner.DrainRequest()
+
+
+@recipe(queue.GetModelKeyRequest)
+async def get_model_key(estate: Estate) -> Asked:
+    run = await estate.make_claimed_run()
+    return Asked(queue.GetModelKeyRequest(), run.run_token)

@@ -4,6 +4,7 @@ import hashlib
 
 from google.protobuf.message import Message
 from weft.tenants.v1 import credential_service_pb2 as credentials
+from weft.tenants.v1 import model_endpoint_service_pb2 as endpoints
 from weft.tenants.v1 import tenant_service_pb2 as tenants
 
 from every_rpc.recipe import Asked, plain, recipe
@@ -55,3 +56,18 @@ async def revoke_api_key(estate: Estate) -> Asked:
 @plain(credentials.ResolveApiKeyRequest)
 def _(estate: Estate) -> Message:
     return credentials.ResolveApiKeyRequest(key_sha256=hashlib.sha256(estate.key.encode()).digest())
+
+
+@plain(endpoints.PutModelEndpointRequest)
+def _(estate: Estate) -> Message:
+    return endpoints.PutModelEndpointRequest(api_key="sk-a-key-of-a-tenant")
+
+
+@plain(endpoints.GetModelEndpointRequest)
+def _(estate: Estate) -> Message:
+    return endpoints.GetModelEndpointRequest()
+
+
+@plain(endpoints.DeleteModelEndpointRequest)
+def _(estate: Estate) -> Message:
+    return endpoints.DeleteModelEndpointRequest()

@@ -53,7 +53,7 @@ class ToldStreamServicer(queue_rpc.RunQueueServiceServicer):
     async def _unused(self, request: Any, context: Any) -> Any:
         raise NotImplementedError
 
-    RegisterRunner = Heartbeat = ClaimRuns = Commit = Release = OfferTitle = _unused
+    RegisterRunner = Heartbeat = ClaimRuns = Commit = Release = OfferTitle = GetModelKey = _unused
 
 
 @dataclass

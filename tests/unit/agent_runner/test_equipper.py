@@ -24,6 +24,11 @@ A_RUN = ClaimedRun(
 )
 
 
+class NoKeys:
+    async def get_model_key(self, run: ClaimedRun) -> str:
+        return ""
+
+
 class OneAgent:
     async def get_version(self, run: ClaimedRun) -> AgentVersion:
         return AgentVersion(tools=("search_documents", "serch_documents"))
@@ -43,7 +48,7 @@ class OneTool:
 
 async def test_tool_that_does_not_exist_is_left_out_and_told_once(caplog: pytest.LogCaptureFixture) -> None:
     tools = OneTool()
-    equipper = CachingEquipper(OneAgent(), tools, "a-model", {})
+    equipper = CachingEquipper(OneAgent(), tools, NoKeys(), "a-model", {})
     for _ in range(3):
         equipment = await equipper.equip(A_RUN)
     await equipper.close()

@@ -10,6 +10,7 @@ from weft.gateway.v1.agent_gateway_service_pb2_grpc import AgentGatewayStub
 from weft.projects.v1.project_service_pb2_grpc import ProjectServiceStub
 from weft.runs.v1.run_service_pb2_grpc import RunServiceStub
 from weft.tasks.v1.task_service_pb2_grpc import TaskServiceStub
+from weft.tenants.v1.model_endpoint_service_pb2_grpc import ModelEndpointServiceStub
 from weft.tenants.v1.tenant_service_pb2_grpc import TenantServiceStub
 from weft.threads.v1.thread_service_pb2_grpc import ThreadServiceStub
 from weft.tools.v1.tool_service_pb2_grpc import ToolServiceStub
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from weft.projects.v1.project_service_pb2_grpc import ProjectServiceAsyncStub
     from weft.runs.v1.run_service_pb2_grpc import RunServiceAsyncStub
     from weft.tasks.v1.task_service_pb2_grpc import TaskServiceAsyncStub
+    from weft.tenants.v1.model_endpoint_service_pb2_grpc import ModelEndpointServiceAsyncStub
     from weft.tenants.v1.tenant_service_pb2_grpc import TenantServiceAsyncStub
     from weft.threads.v1.thread_service_pb2_grpc import ThreadServiceAsyncStub
     from weft.tools.v1.tool_service_pb2_grpc import ToolServiceAsyncStub
@@ -45,6 +47,10 @@ class Services:
     @cached_property
     def gateway(self) -> AgentGatewayStub:
         return AgentGatewayStub(self._channel)
+
+    @cached_property
+    def model_endpoints(self) -> ModelEndpointServiceStub:
+        return ModelEndpointServiceStub(self._channel)
 
     @cached_property
     def projects(self) -> ProjectServiceStub:
@@ -92,6 +98,10 @@ class AsyncServices:
     @cached_property
     def gateway(self) -> "AgentGatewayAsyncStub":
         return AgentGatewayStub(self._channel)
+
+    @cached_property
+    def model_endpoints(self) -> "ModelEndpointServiceAsyncStub":
+        return ModelEndpointServiceStub(self._channel)
 
     @cached_property
     def projects(self) -> "ProjectServiceAsyncStub":

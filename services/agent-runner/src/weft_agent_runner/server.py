@@ -83,7 +83,7 @@ async def _open(settings: RunnerSettings, program: Program) -> tuple[GrpcRunQueu
         )
     )
     queue, tools, tenure = GrpcRunQueue(threads), observed_tools(GrpcTools(tools_channel)), Tenure()
-    equipper = CachingEquipper(GrpcAgents(threads), tools, settings.model, settings.prices)
+    equipper = CachingEquipper(GrpcAgents(threads), tools, queue, settings.model, settings.prices)
     program.close_later(equipper.close)
     limits = RunLimits(settings.max_context_bytes, settings.tools_patience_seconds)
     workshop = Workshop(

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from weft_agent_runner.domain.agent import Equipment
@@ -53,7 +54,8 @@ class ModelTitler:
         if len(self._tasks) >= _MAX_WAITING:
             _LOG.info("run %s: no title, too many are being made", run.key.run_id)
             return
-        task = asyncio.create_task(self._make(run, equipment, request), name=f"title after {run.key.run_id}")
+        paid = replace(request, api_key=equipment.api_key)
+        task = asyncio.create_task(self._make(run, equipment, paid), name=f"title after {run.key.run_id}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

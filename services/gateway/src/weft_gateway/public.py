@@ -11,7 +11,7 @@ from weft.gateway.v1 import agent_gateway_service_pb2
 from weft.projects.v1 import project_service_pb2
 from weft.runs.v1 import admission_service_pb2, run_service_pb2
 from weft.tasks.v1 import task_service_pb2
-from weft.tenants.v1 import tenant_service_pb2
+from weft.tenants.v1 import model_endpoint_service_pb2, tenant_service_pb2
 from weft.threads.v1 import thread_service_pb2
 from weft.tools.v1 import tool_service_pb2
 from weft.usage.v1 import usage_service_pb2
@@ -28,6 +28,7 @@ OF_THREADS: Final[Sequence[ServiceDescriptor]] = (
     thread_service_pb2.DESCRIPTOR.services_by_name["ThreadService"],
     run_service_pb2.DESCRIPTOR.services_by_name["RunService"],
     tenant_service_pb2.DESCRIPTOR.services_by_name["TenantService"],
+    model_endpoint_service_pb2.DESCRIPTOR.services_by_name["ModelEndpointService"],
     usage_service_pb2.DESCRIPTOR.services_by_name["UsageService"],
 )
 OF_TOOLS: Final[Sequence[ServiceDescriptor]] = (tool_service_pb2.DESCRIPTOR.services_by_name["ToolService"],)

@@ -19,7 +19,7 @@ from weft.runs.v1 import (
     run_service_pb2_grpc,
 )
 from weft.tasks.v1 import task_service_pb2_grpc
-from weft.tenants.v1 import credential_service_pb2_grpc, tenant_service_pb2_grpc
+from weft.tenants.v1 import credential_service_pb2_grpc, model_endpoint_service_pb2_grpc, tenant_service_pb2_grpc
 from weft.threads.v1 import attachment_service_pb2_grpc, thread_service_pb2_grpc
 from weft.tools.v1 import tool_journal_service_pb2_grpc
 from weft.usage.v1 import usage_service_pb2_grpc
@@ -44,6 +44,9 @@ from weft_threads.documents.servicer import DocumentServicer
 from weft_threads.events.log import RunLog
 from weft_threads.events.log_servicer import RunLogServicer
 from weft_threads.events.thread_log import ThreadLog
+from weft_threads.model_endpoints.model_endpoints import ModelEndpoints
+from weft_threads.model_endpoints.sealing import Sealer
+from weft_threads.model_endpoints.servicer import ModelEndpointServicer
 from weft_threads.paging import Pager
 from weft_threads.projects.projects import Projects
 from weft_threads.projects.servicer import ProjectServicer
@@ -77,7 +80,7 @@ from weft_threads.usage.usage import UsageReports
 # What a run may do through its token: load its agent, read its context, and what the tools do for it.
 RUN_SCOPES = (
     *("agents.read", "documents.read", "projects.read", "runs.read"),
-    *("tasks.write", "tools.execute", "tools.read"),
+    *("models.use", "tasks.write", "tools.execute", "tools.read"),
 )
 # A run's token outlives its running time by this, so that what it began can be written down.
 RUN_TOKEN_SLACK_SECONDS = 120.0
@@ -170,11 +173,16 @@ def register_runs(server: WeftServer, wiring: Wiring) -> None:
     server.register(run_service_pb2_grpc.add_RunServiceServicer_to_server, runs)
     log = RunLogServicer(RunLog(database), ThreadLog(database))
     server.register(run_log_service_pb2_grpc.add_RunLogServiceServicer_to_server, log)
+    endpoints = ModelEndpoints(database, Sealer(wiring.settings.secrets_keys))
+    server.register(
+        model_endpoint_service_pb2_grpc.add_ModelEndpointServiceServicer_to_server, ModelEndpointServicer(endpoints)
+    )
     queue = RunQueueServicer(
         RunQueue(database, announcer, new_id, wiring.settings.runner_lease, wiring.held),
         Committer(database, announcer, new_id),
         ContextReader(database),
         Titles(database, new_id, announcer.thread),
+        endpoints,
         new_id,
         partial(run_token, wiring.signer),
     )

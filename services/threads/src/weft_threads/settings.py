@@ -9,6 +9,8 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 from weft_grpckit.settings import ListenAddress, RedisUrl, ServerSettings
 
+from weft_threads.model_endpoints.sealing import keys_from
+
 
 def _database_url(value: SecretStr) -> SecretStr:
     try:
@@ -17,6 +19,11 @@ def _database_url(value: SecretStr) -> SecretStr:
         raise ValueError("must be postgresql://user:password@host:port/database") from None
     if not url.drivername.startswith("postgresql"):
         raise ValueError("must be postgresql://user:password@host:port/database")
+    return value
+
+
+def _secrets_key(value: SecretStr) -> SecretStr:
+    keys_from(value.get_secret_value(), b"")
     return value
 
 
@@ -36,6 +43,14 @@ class Settings(ServerSettings):
     queue_connections: int = Field(6, ge=1, le=1000)
     # How long a runner that says nothing keeps its runs. Shorter takes over faster, and mistakes a pause for a death.
     runner_lease_seconds: float = Field(4.0, ge=0.5, le=300)
+
+    # Seals secrets of tenants, as their keys for the model provider: 32 bytes in base64. Several, separated by commas,
+    # open what each has sealed; the first seals. Empty: it follows from WEFT_TOKEN_KEY, which then must not change.
+    secrets_key: Annotated[SecretStr, AfterValidator(_secrets_key)] = SecretStr("")
+
+    @property
+    def secrets_keys(self) -> list[bytes]:
+        return keys_from(self.secrets_key.get_secret_value(), self.token_key_bytes)
 
     @property
     def runner_lease(self) -> timedelta:

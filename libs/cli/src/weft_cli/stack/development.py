@@ -20,8 +20,8 @@ CALL_SECONDS = 20.0
 OPENS_WITHIN_SECONDS = 10.0
 SCOPES = (
     *("agents.read", "agents.write", "projects.read", "projects.write", "documents.read", "documents.write"),
-    *("tasks.read", "tasks.write", "threads.read", "threads.write", "runs.read", "runs.write", "usage.read"),
-    *("tools.read", "tools.execute"),
+    *("tasks.read", "tasks.write", "threads.read", "threads.write", "runs.read", "runs.write"),
+    *("tools.read", "tools.execute", "usage.read", "models.read", "models.write"),
 )
 
 

@@ -38,6 +38,7 @@ class FakeRunQueue(run_queue_service_pb2_grpc.RunQueueServiceServicer, agent_ser
         self.runners: dict[str, Lease] = {}
         self.spec = agent_pb2.AgentSpec()
         self.specs: dict[str, agent_pb2.AgentSpec] = {}
+        self.model_key = ""  # of every tenant
         self.calls: Counter[str] = Counter()
         self.commits: list[pb.CommitRequest] = []
         self.commit_times: list[float] = []  # wall clock, when each arrived
@@ -97,6 +98,11 @@ class FakeRunQueue(run_queue_service_pb2_grpc.RunQueueServiceServicer, agent_ser
                 await self._changed.wait_for(is_true)
 
     # What runners call.
+
+    async def GetModelKey(self, request: pb.GetModelKeyRequest, context: Context) -> pb.GetModelKeyResponse:
+        await self._enter("GetModelKey", request, context)
+        await self._notify()
+        return pb.GetModelKeyResponse(api_key=self.model_key)
 
     async def RegisterRunner(self, request: pb.RegisterRunnerRequest, context: Context) -> pb.RegisterRunnerResponse:
         await self._enter("RegisterRunner", request, context)

@@ -44,6 +44,8 @@ class CallRecord:
     tokens_sent: int = 0
     calls_made: list[str] = field(default_factory=list)
     """Names of the tools that the answer called."""
+    key_sha256: str = ""
+    """Which key it came with; the key itself is nobody's business."""
 
     def mentions(self, marker: str) -> bool:
         return any(marker in text_of(message) for message in self.messages)

@@ -1,6 +1,7 @@
 """The HTTP side of the scripted model: the OpenAI paths, and /scripted/… for tests."""
 
 import asyncio
+import hashlib
 import itertools
 import json
 import time
@@ -83,6 +84,8 @@ class ScriptedModelServer:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             return _error(400, f"Not a chat-completions request: {error}", None)
         record = self.log.begin(conversation)
+        key = request.headers.get("authorization", "").removeprefix("Bearer ")
+        record.key_sha256 = hashlib.sha256(key.encode()).hexdigest()
         try:
             return await self._answer(request, conversation, script, record)
         except (asyncio.CancelledError, ClientConnectionResetError):

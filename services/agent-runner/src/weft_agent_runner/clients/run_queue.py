@@ -86,6 +86,14 @@ class GrpcRunQueue:
                 call.cancel()
         return convert.context(messages)
 
+    async def get_model_key(self, run: ClaimedRun) -> str:
+        """Return what the run's tenant wants its model calls to be paid with; empty for the installation's key."""
+        with peer_errors():
+            response = await self._stub.GetModelKey(
+                pb.GetModelKeyRequest(), timeout=_CALL_SECONDS, metadata=token_metadata(run.token)
+            )
+        return response.api_key
+
     async def offer_title(
         self, run: ClaimedRun, title: str, model: str, usage: ModelUsage | None, cost_micros: int | None
     ) -> bool:

@@ -32,6 +32,8 @@ class Equipment:
     model: str
     tools: tuple[ToolSpec, ...] = ()
     price: ModelPrice | None = None
+    # The tenant's own for the provider; empty for the installation's.
+    api_key: str = field(default="", repr=False)
 
     def cost_micros(self, usage: ModelUsage | None) -> int | None:
         """Return what a call cost; None when nobody knows."""
@@ -59,6 +61,7 @@ def model_request(
         total_seconds=min(equipment.agent.model_call_timeout_seconds, remaining_seconds),
         tools=() if equipment.is_last_call(step) else equipment.tools,
         parameters=equipment.agent.parameters,
+        api_key=equipment.api_key,
     )
 
 

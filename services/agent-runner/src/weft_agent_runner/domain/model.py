@@ -68,6 +68,8 @@ class ModelRequest:
     total_seconds: float
     tools: tuple[ToolSpec, ...] = ()
     parameters: Mapping[str, object] = field(default_factory=dict)
+    # What pays for it, in the place of the installation's key.
+    api_key: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,14 @@ class RunQueue(Protocol):
         """Raises: RunLostError."""
 
 
+class ModelKeys(Protocol):
+    async def get_model_key(self, run: ClaimedRun) -> str:
+        """Return the key of the run's tenant for the model provider; empty for the installation's.
+
+        Raises: PeerUnavailableError.
+        """
+
+
 class Agents(Protocol):
     async def get_version(self, run: ClaimedRun) -> AgentVersion: ...
 

@@ -88,8 +88,9 @@ class OpenAIModel:
         self, request: ModelRequest, deadlines: "_Deadlines", stack: contextlib.AsyncExitStack
     ) -> httpx2.Response:
         # The messages go by extra_body: create() would walk through each of them to convert it to what it is.
+        own = {"Authorization": f"Bearer {request.api_key}"} if request.api_key else None
         opening = self._client.chat.completions.with_streaming_response.create(
-            model=request.model, messages=[], stream=True, extra_body=request_body(request)
+            model=request.model, messages=[], stream=True, extra_body=request_body(request), extra_headers=own
         )
         until, fault = deadlines.first_byte()
         try:

@@ -8,6 +8,7 @@ from weft.runs.v1 import run_queue_service_pb2_grpc as grpc_pb
 from weft_core.ids import format_id, parse_id
 from weft_grpckit.context import Context, caller_of
 
+from weft_threads.model_endpoints.model_endpoints import ModelEndpoints
 from weft_threads.runs import queue_convert as convert
 from weft_threads.runs.commit import Committer
 from weft_threads.runs.context_reader import ContextReader
@@ -25,11 +26,12 @@ class RunQueueServicer(grpc_pb.RunQueueServiceServicer):
         committer: Committer,
         contexts: ContextReader,
         titles: Titles,
+        endpoints: ModelEndpoints,
         new_id: Callable[[], UUID],
         run_token: Callable[[Claimed], str],
     ) -> None:
         self._queue, self._committer, self._contexts, self._titles = queue, committer, contexts, titles
-        self._new_id, self._run_token = new_id, run_token
+        self._endpoints, self._new_id, self._run_token = endpoints, new_id, run_token
 
     async def RegisterRunner(self, request: pb.RegisterRunnerRequest, context: Context) -> pb.RegisterRunnerResponse:
         runner_id = await self._queue.register(request.host)
@@ -65,6 +67,9 @@ class RunQueueServicer(grpc_pb.RunQueueServiceServicer):
         messages = await self._contexts.read(caller_of(context), parse_id("run", request.run_id), request.epoch)
         for batch in convert.context_batches(messages):
             yield pb.ReadContextResponse(context=batch)
+
+    async def GetModelKey(self, request: pb.GetModelKeyRequest, context: Context) -> pb.GetModelKeyResponse:
+        return pb.GetModelKeyResponse(api_key=await self._endpoints.key_of(caller_of(context)))
 
     async def OfferTitle(self, request: pb.OfferTitleRequest, context: Context) -> pb.OfferTitleResponse:
         offered = convert.offered_title_from(request)

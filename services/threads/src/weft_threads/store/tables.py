@@ -70,6 +70,14 @@ api_keys = _table(
     _text("created_by"),
 )
 
+model_endpoints = _table(
+    "model_endpoints",
+    _bytes("sealed_key"),
+    _text("key_suffix"),
+    _time("update_time"),
+    _text("created_by"),
+)
+
 projects = _table(
     "projects",
     _id("project_id"),

@@ -35,6 +35,7 @@ _BELONGINGS = (
     "agent_versions",
     "agents",
     "projects",
+    "model_endpoints",
     "api_keys",
     "tenants",
 )

@@ -68,6 +68,11 @@ class RunQueueServiceStub:
                 request_serializer=weft_dot_runs_dot_v1_dot_run__queue__service__pb2.ReadContextRequest.SerializeToString,
                 response_deserializer=weft_dot_runs_dot_v1_dot_run__queue__service__pb2.ReadContextResponse.FromString,
                 _registered_method=True)
+        self.GetModelKey = channel.unary_unary(
+                '/weft.runs.v1.RunQueueService/GetModelKey',
+                request_serializer=weft_dot_runs_dot_v1_dot_run__queue__service__pb2.GetModelKeyRequest.SerializeToString,
+                response_deserializer=weft_dot_runs_dot_v1_dot_run__queue__service__pb2.GetModelKeyResponse.FromString,
+                _registered_method=True)
         self.OfferTitle = channel.unary_unary(
                 '/weft.runs.v1.RunQueueService/OfferTitle',
                 request_serializer=weft_dot_runs_dot_v1_dot_run__queue__service__pb2.OfferTitleRequest.SerializeToString,
@@ -138,6 +143,16 @@ class RunQueueServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetModelKey(self, request, context):
+        """Returns the key with which the tenant of a run wants its model calls to be paid for.
+
+        Takes the run's token; no other has the scope. The answer may be kept for a minute. A key that cannot be unsealed is
+        INTERNAL: the installation's must not be used in its place.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def OfferTitle(self, request, context):
         """Offers a title for the thread of a run that has succeeded, made by a model call of its own.
 
@@ -181,6 +196,11 @@ def add_RunQueueServiceServicer_to_server(servicer, server):
                     servicer.ReadContext,
                     request_deserializer=weft_dot_runs_dot_v1_dot_run__queue__service__pb2.ReadContextRequest.FromString,
                     response_serializer=weft_dot_runs_dot_v1_dot_run__queue__service__pb2.ReadContextResponse.SerializeToString,
+            ),
+            'GetModelKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetModelKey,
+                    request_deserializer=weft_dot_runs_dot_v1_dot_run__queue__service__pb2.GetModelKeyRequest.FromString,
+                    response_serializer=weft_dot_runs_dot_v1_dot_run__queue__service__pb2.GetModelKeyResponse.SerializeToString,
             ),
             'OfferTitle': grpc.unary_unary_rpc_method_handler(
                     servicer.OfferTitle,
@@ -354,6 +374,33 @@ class RunQueueService:
             '/weft.runs.v1.RunQueueService/ReadContext',
             weft_dot_runs_dot_v1_dot_run__queue__service__pb2.ReadContextRequest.SerializeToString,
             weft_dot_runs_dot_v1_dot_run__queue__service__pb2.ReadContextResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetModelKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weft.runs.v1.RunQueueService/GetModelKey',
+            weft_dot_runs_dot_v1_dot_run__queue__service__pb2.GetModelKeyRequest.SerializeToString,
+            weft_dot_runs_dot_v1_dot_run__queue__service__pb2.GetModelKeyResponse.FromString,
             options,
             channel_credentials,
             insecure,

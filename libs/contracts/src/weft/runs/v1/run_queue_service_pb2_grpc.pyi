@@ -67,6 +67,12 @@ class RunQueueServiceStub:
 
     Takes the run's token. Errors: RUN_NOT_FOUND. EPOCH_STALE: the run was taken over; drop it.
     """
+    GetModelKey: _grpc.UnaryUnaryMultiCallable[_run_queue_service_pb2.GetModelKeyRequest, _run_queue_service_pb2.GetModelKeyResponse]
+    """Returns the key with which the tenant of a run wants its model calls to be paid for.
+
+    Takes the run's token; no other has the scope. The answer may be kept for a minute. A key that cannot be unsealed is
+    INTERNAL: the installation's must not be used in its place.
+    """
     OfferTitle: _grpc.UnaryUnaryMultiCallable[_run_queue_service_pb2.OfferTitleRequest, _run_queue_service_pb2.OfferTitleResponse]
     """Offers a title for the thread of a run that has succeeded, made by a model call of its own.
 
@@ -113,6 +119,12 @@ class RunQueueServiceAsyncStub(RunQueueServiceStub):
     message.
 
     Takes the run's token. Errors: RUN_NOT_FOUND. EPOCH_STALE: the run was taken over; drop it.
+    """
+    GetModelKey: _aio.UnaryUnaryMultiCallable[_run_queue_service_pb2.GetModelKeyRequest, _run_queue_service_pb2.GetModelKeyResponse]  # type: ignore[assignment]
+    """Returns the key with which the tenant of a run wants its model calls to be paid for.
+
+    Takes the run's token; no other has the scope. The answer may be kept for a minute. A key that cannot be unsealed is
+    INTERNAL: the installation's must not be used in its place.
     """
     OfferTitle: _aio.UnaryUnaryMultiCallable[_run_queue_service_pb2.OfferTitleRequest, _run_queue_service_pb2.OfferTitleResponse]  # type: ignore[assignment]
     """Offers a title for the thread of a run that has succeeded, made by a model call of its own.
@@ -193,6 +205,18 @@ class RunQueueServiceServicer(metaclass=_abc_1.ABCMeta):
         message.
 
         Takes the run's token. Errors: RUN_NOT_FOUND. EPOCH_STALE: the run was taken over; drop it.
+        """
+
+    @_abc_1.abstractmethod
+    def GetModelKey(
+        self,
+        request: _run_queue_service_pb2.GetModelKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_run_queue_service_pb2.GetModelKeyResponse, _abc.Awaitable[_run_queue_service_pb2.GetModelKeyResponse]]:
+        """Returns the key with which the tenant of a run wants its model calls to be paid for.
+
+        Takes the run's token; no other has the scope. The answer may be kept for a minute. A key that cannot be unsealed is
+        INTERNAL: the installation's must not be used in its place.
         """
 
     @_abc_1.abstractmethod

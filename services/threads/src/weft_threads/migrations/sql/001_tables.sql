@@ -47,6 +47,15 @@ CREATE TABLE api_keys (
 -- A key opens one tenant only.
 CREATE UNIQUE INDEX api_keys_sha256 ON api_keys (key_sha256);
 
+-- A tenant's own key for the model provider, sealed: see weft_threads/model_endpoints/sealing.py.
+CREATE TABLE model_endpoints (
+  tenant_id uuid PRIMARY KEY REFERENCES tenants,
+  sealed_key bytea NOT NULL,
+  key_suffix text NOT NULL,
+  update_time timestamptz NOT NULL DEFAULT weft_now(),
+  created_by text NOT NULL
+);
+
 CREATE TABLE projects (
   tenant_id uuid NOT NULL REFERENCES tenants,
   project_id uuid NOT NULL,

@@ -11,7 +11,7 @@ ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;  -- those of l
 DO $$
 DECLARE t text;
 BEGIN
-  FOREACH t IN ARRAY ARRAY['tenants', 'api_keys', 'projects', 'agents', 'agent_versions', 'documents', 'document_passages',
+  FOREACH t IN ARRAY ARRAY['tenants', 'api_keys', 'model_endpoints', 'projects', 'agents', 'agent_versions', 'documents', 'document_passages',
       'tasks', 'threads', 'thread_counts', 'runs', 'messages', 'attachments', 'run_inputs', 'run_events', 'thread_events',
       'run_steps', 'requests', 'tool_executions'] LOOP
     EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', t);

@@ -1,0 +1,1 @@
+"""Tenants' own access to the model provider."""
