@@ -46,7 +46,7 @@ class Settings(ServerSettings):
 
     # Seals secrets of tenants, as their keys for the model provider: 32 bytes in base64. Several, separated by commas,
     # open what each has sealed; the first seals. Empty: it follows from WEFT_TOKEN_KEY, which then must not change.
-    secrets_key: Annotated[SecretStr, AfterValidator(_secrets_key)] = SecretStr("")
+    secrets_key: Annotated[SecretStr, AfterValidator(_secrets_key)] = Field(SecretStr(""), repr=False)
 
     @property
     def secrets_keys(self) -> list[bytes]:
