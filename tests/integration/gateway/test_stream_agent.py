@@ -7,6 +7,8 @@ from uuid import UUID
 import grpc
 import pytest
 from integration.gateway.streams import failure, read, read_all, until
+from weft.gateway.v1.agent_gateway_service_pb2 import InitiateAgentResponse
+from weft.runs.v1.admission_service_pb2 import InitiateRunResponse
 from weft_core.errors import FailedPreconditionError, NotFoundError
 from weft_grpckit.status import from_rpc_error, reason_of
 
@@ -38,6 +40,41 @@ async def test_the_ids_come_first_then_the_run_from_its_first_event_to_its_last(
     edge.threads.append(run, is_terminal=True)
     assert await read_all(call) == [2, 3, 4, 5]
     assert len(edge.threads.initiated) == 1
+
+
+def answers_with_first_event(edge: Any, run: Any, also_committed: int = 0) -> None:
+    """Have InitiateRun answer what it answers for a run that it has just made."""
+
+    async def initiate(_request: Any, _context: Any) -> InitiateRunResponse:
+        edge.threads.append(run, is_published=False)
+        if also_committed:
+            edge.threads.append(run, also_committed)
+        return InitiateRunResponse(run_id=run.run_id, first_event=run.events[0])
+
+    edge.threads.handlers["InitiateRun"] = initiate
+
+
+async def test_a_run_that_was_just_made_is_followed_without_a_read_of_its_log(edge: Any) -> None:
+    run = edge.threads.add_run(TENANT, RUN_NUMBER)
+    answers_with_first_event(edge, run)
+    call, initiated = await opened(edge)
+    assert initiated == InitiateAgentResponse(run_id=run.run_id), "the event is not part of the ids"
+    assert await read(call, 1) == [1]
+    await edge.subscriptions_become(1)
+    edge.threads.append(run, 3)
+    edge.threads.append(run, is_terminal=True)
+    assert await read_all(call) == [2, 3, 4, 5]
+    assert edge.threads.pages_read == 0
+
+
+async def test_what_was_committed_before_the_subscription_is_read_when_more_comes(edge: Any) -> None:
+    run = edge.threads.add_run(TENANT, RUN_NUMBER)
+    answers_with_first_event(edge, run, also_committed=2)
+    call, _ = await opened(edge)
+    assert await read(call, 1) == [1]
+    edge.threads.append(run, is_terminal=True)
+    assert await read_all(call) == [2, 3, 4]
+    assert edge.threads.pages_read > 0
 
 
 async def test_a_run_that_has_long_ended_is_shown_whole_to_who_repeats_the_request(edge: Any) -> None:

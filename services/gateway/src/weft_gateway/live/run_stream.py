@@ -11,7 +11,7 @@ from weft_grpckit.program import end_tasks
 from weft_telemetry import names
 from weft_telemetry.metrics import Record, recorder
 
-from weft_gateway.live.frames import keepalive, successor_of
+from weft_gateway.live.frames import keepalive, response_of, successor_of
 from weft_gateway.live.hub import Hub
 from weft_gateway.live.log import EventLog, Page
 from weft_gateway.live.news import News
@@ -32,13 +32,21 @@ class RunStreams:
         self._refilled = recorder(names.LIVE_REFILLS)
 
     async def follow(
-        self, caller: Caller, run_id: str, after_seq: int, *, follow_successor: bool
+        self, caller: Caller, run_id: str, after_seq: int, *, follow_successor: bool, first_event: bytes = b""
     ) -> AsyncGenerator[bytes, None]:
-        """Yield a run's events and keep-alives to its end; where wanted, those of the run that took it over, too."""
+        """Yield a run's events and keep-alives to its end; where wanted, those of the run that took it over, too.
+
+        `first_event` is that of a run that the caller has just made: then what follows is awaited live, without a read
+        of the log, which would hold up the run's own first steps.
+        """
         is_entitled = False
         while run_id:
             opened = self.opened(caller, run_id, after_seq, is_entitled=is_entitled)
             async with opened as stream, aclosing(self._to_its_end(stream)) as responses:
+                if first_event:
+                    stream.begin_behind(first_event)
+                    yield response_of((first_event,))
+                    first_event = b""
                 async for response in responses:
                     yield response
                 # Who may see a run may see what took it over: it lies in the same thread.
@@ -80,7 +88,17 @@ class RunStreams:
 class RunStream:
     """One stream's way through the log and what comes live. `is_interrupted` ends a wait for what is due."""
 
-    __slots__ = ("_caller", "_is_interrupted", "_last", "_log", "_must_read", "_reading", "_refilled", "_watch")
+    __slots__ = (
+        "_caller",
+        "_has_followed",
+        "_is_interrupted",
+        "_last",
+        "_log",
+        "_must_read",
+        "_reading",
+        "_refilled",
+        "_watch",
+    )
 
     def __init__(
         self, watch: Watch, caller: Caller, log: EventLog, is_interrupted: Callable[[], bool], refilled: Record
@@ -89,8 +107,13 @@ class RunStream:
         self._watch, self._caller, self._log, self._is_interrupted = watch, caller, log, is_interrupted
         self._refilled = refilled
         self._reading: asyncio.Task[Page] | None = None
-        self._must_read = True
+        self._must_read = self._has_followed = True
         self._last = b""
+
+    def begin_behind(self, first_event: bytes) -> None:
+        """Begin behind the first event of a run that its watcher has just made."""
+        self._watch.take_logged(first_event, 1, is_ended=False, head_seq=1)
+        self._must_read = self._has_followed = False
 
     @property
     def run_id(self) -> str:
@@ -128,6 +151,7 @@ class RunStream:
         while self._reading is None and not self._must_read:
             due = self._watch.take_live()
             if due is not None:
+                self._has_followed = True
                 return due
             if self._watch.is_behind:
                 due = await self._gap_closed()
@@ -140,8 +164,8 @@ class RunStream:
         return await self._page(until)
 
     async def _gap_closed(self) -> Due | None:
-        """Return what follows if it comes live after all, a little late."""
-        end = _now() + _GAP_SECONDS
+        """Return what follows if it comes live, a little late. Not so where the subscription itself came too late."""
+        end = _now() + (_GAP_SECONDS if self._has_followed else 0)
         while await self._watch.news(end - _now()):
             due = self._watch.take_live()
             if due is not None:

@@ -2,7 +2,8 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID
 
 import asyncpg
@@ -15,7 +16,7 @@ from weft_telemetry.tracing import current_traceparent
 
 from weft_threads.attachments.attachment import NewFile
 from weft_threads.attachments.parts import pending_part
-from weft_threads.events.frames import logged_events
+from weft_threads.events.frames import LoggedEvent, logged_events
 from weft_threads.runs.announce import Announcer
 from weft_threads.store.database import Database, DriverConnection
 
@@ -49,6 +50,16 @@ class Initiated:
     agent_id: UUID
     queue_position: int
     is_merged: bool
+    # Of this call, not of what was made.
+    is_new: bool = field(compare=False)
+    queued_time: datetime = field(compare=False)
+
+    def first_event(self, tenant_id: UUID) -> LoggedEvent | None:
+        """Return the run's event of seq 1 as initiate_run wrote it; None when an earlier call did."""
+        if not self.is_new:
+            return None
+        payload = _queued(self.thread_id, self.message_id)
+        return LoggedEvent(tenant_id, self.run_id, 1, 0, "run.queued", False, self.queued_time, payload, self.thread_id)
 
 
 class Admission:
@@ -71,9 +82,6 @@ async def _initiate(
 ) -> asyncpg.Record:
     text = storable(asked.text)
     new_thread, run, message = new_id(), new_id(), new_id()
-    queued = event_pb2.RunQueued(
-        thread_id=format_id("thr", asked.thread_id or new_thread), message_id=format_id("msg", message)
-    )
     files = [(new_id(), file) for file in asked.files]
     parts = [message_pb2.Part(text=text), *(pending_part(file_id, file) for file_id, file in files)]
     content = message_pb2.MessageContent(parts=parts)
@@ -92,12 +100,17 @@ async def _initiate(
         message,
         content.SerializeToString(),
         title_of(text),
-        queued.SerializeToString(),
+        _queued(asked.thread_id or new_thread, message),
         current_traceparent() or None,
         [(file_id, file.name, file.sha256, file.content) for file_id, file in files] or None,
     )
     assert row is not None
     return row
+
+
+def _queued(thread_id: UUID, message_id: UUID) -> bytes:
+    queued = event_pb2.RunQueued(thread_id=format_id("thr", thread_id), message_id=format_id("msg", message_id))
+    return queued.SerializeToString()
 
 
 def request_digest(asked: Initiation) -> bytes:

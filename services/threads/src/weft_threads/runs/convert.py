@@ -15,6 +15,7 @@ from weft_core.errors import FieldViolation, InvalidFieldsError
 from weft_core.ids import format_id, parse_id
 
 from weft_threads.attachments.attachment import NewFile, media_type_of
+from weft_threads.events.frames import LoggedEvent, encode_event
 from weft_threads.runs.admission import Initiated, Initiation
 
 # Of all files of a message together.
@@ -83,7 +84,7 @@ def _sha256(content: bytes) -> bytes:
     return hashlib.sha256(content).digest()
 
 
-def initiated_to_proto(made: Initiated) -> admission_pb.InitiateRunResponse:
+def initiated_to_proto(made: Initiated, first_event: LoggedEvent | None) -> admission_pb.InitiateRunResponse:
     return admission_pb.InitiateRunResponse(
         project_id=format_id("prj", made.project_id),
         thread_id=format_id("thr", made.thread_id),
@@ -93,6 +94,7 @@ def initiated_to_proto(made: Initiated) -> admission_pb.InitiateRunResponse:
         state=run_pb2.RUN_STATE_QUEUED,
         queue_position=made.queue_position,
         is_merged=made.is_merged,
+        first_event=b"" if first_event is None else encode_event(first_event),
     )
 
 

@@ -25,8 +25,10 @@ class AdmissionServicer(admission_grpc.AdmissionServiceServicer):
     async def InitiateRun(
         self, request: admission_pb.InitiateRunRequest, context: Context
     ) -> admission_pb.InitiateRunResponse:
-        made = await self._admission.initiate(caller_of(context), await _asked(request))
-        return convert.initiated_to_proto(made)
+        caller = caller_of(context)
+        made = await self._admission.initiate(caller, await _asked(request))
+        first_event = made.first_event(caller.tenant_id) if request.wants_first_event else None
+        return convert.initiated_to_proto(made, first_event)
 
 
 async def _asked(request: admission_pb.InitiateRunRequest) -> Initiation:

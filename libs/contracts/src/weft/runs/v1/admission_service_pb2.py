@@ -28,7 +28,7 @@ from weft.runs.v1 import run_pb2 as weft_dot_runs_dot_v1_dot_run__pb2
 from weft.threads.v1 import attachment_pb2 as weft_dot_threads_dot_v1_dot_attachment__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$weft/runs/v1/admission_service.proto\x12\x0cweft.runs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1bweft/access/v1/access.proto\x1a\x16weft/runs/v1/run.proto\x1a weft/threads/v1/attachment.proto\"\x89\x03\n\x12InitiateRunRequest\x12\x19\n\x04text\x18\x01 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01(\x80\x80@\x12>\n\tthread_id\x18\x02 \x01(\tB+\xbaH(r&2$^(thr_[0-7][0-9a-hjkmnp-tv-z]{25})?$\x12=\n\x08\x61gent_id\x18\x03 \x01(\tB+\xbaH(r&2$^(agt_[0-7][0-9a-hjkmnp-tv-z]{25})?$\x12?\n\nproject_id\x18\x04 \x01(\tB+\xbaH(r&2$^(prj_[0-7][0-9a-hjkmnp-tv-z]{25})?$\x12\x1c\n\nrequest_id\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12;\n\rbusy_strategy\x18\x06 \x01(\x0e\x32\x1a.weft.runs.v1.BusyStrategyB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12=\n\x0b\x61ttachments\x18\x07 \x03(\x0b\x32\x1e.weft.threads.v1.NewAttachmentB\x08\xbaH\x05\x92\x01\x02\x10\x10\"\xc4\x01\n\x13InitiateRunResponse\x12\x12\n\nproject_id\x18\x01 \x01(\t\x12\x11\n\tthread_id\x18\x02 \x01(\t\x12\x0e\n\x06run_id\x18\x03 \x01(\t\x12\x12\n\nmessage_id\x18\x04 \x01(\t\x12%\n\x05state\x18\x05 \x01(\x0e\x32\x16.weft.runs.v1.RunState\x12\x16\n\x0equeue_position\x18\x06 \x01(\x05\x12\x11\n\tis_merged\x18\x07 \x01(\x08\x12\x10\n\x08\x61gent_id\x18\x08 \x01(\t2\x8b\x01\n\x10\x41\x64missionService\x12w\n\x0bInitiateRun\x12 .weft.runs.v1.InitiateRunRequest\x1a!.weft.runs.v1.InitiateRunResponse\"#\xca\xc1\x18\nruns.write\xd2\xc1\x18\x11\x64if\xd4\x01\xc8\x01\xc9\x01\xca\x01\xcb\x01\xcc\x01\xcd\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$weft/runs/v1/admission_service.proto\x12\x0cweft.runs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1bweft/access/v1/access.proto\x1a\x16weft/runs/v1/run.proto\x1a weft/threads/v1/attachment.proto\"\xa4\x03\n\x12InitiateRunRequest\x12\x19\n\x04text\x18\x01 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01(\x80\x80@\x12>\n\tthread_id\x18\x02 \x01(\tB+\xbaH(r&2$^(thr_[0-7][0-9a-hjkmnp-tv-z]{25})?$\x12=\n\x08\x61gent_id\x18\x03 \x01(\tB+\xbaH(r&2$^(agt_[0-7][0-9a-hjkmnp-tv-z]{25})?$\x12?\n\nproject_id\x18\x04 \x01(\tB+\xbaH(r&2$^(prj_[0-7][0-9a-hjkmnp-tv-z]{25})?$\x12\x1c\n\nrequest_id\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12;\n\rbusy_strategy\x18\x06 \x01(\x0e\x32\x1a.weft.runs.v1.BusyStrategyB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12=\n\x0b\x61ttachments\x18\x07 \x03(\x0b\x32\x1e.weft.threads.v1.NewAttachmentB\x08\xbaH\x05\x92\x01\x02\x10\x10\x12\x19\n\x11wants_first_event\x18\x0f \x01(\x08\"\xd9\x01\n\x13InitiateRunResponse\x12\x12\n\nproject_id\x18\x01 \x01(\t\x12\x11\n\tthread_id\x18\x02 \x01(\t\x12\x0e\n\x06run_id\x18\x03 \x01(\t\x12\x12\n\nmessage_id\x18\x04 \x01(\t\x12%\n\x05state\x18\x05 \x01(\x0e\x32\x16.weft.runs.v1.RunState\x12\x16\n\x0equeue_position\x18\x06 \x01(\x05\x12\x11\n\tis_merged\x18\x07 \x01(\x08\x12\x10\n\x08\x61gent_id\x18\x08 \x01(\t\x12\x13\n\x0b\x66irst_event\x18\x0f \x01(\x0c\x32\x8b\x01\n\x10\x41\x64missionService\x12w\n\x0bInitiateRun\x12 .weft.runs.v1.InitiateRunRequest\x1a!.weft.runs.v1.InitiateRunResponse\"#\xca\xc1\x18\nruns.write\xd2\xc1\x18\x11\x64if\xd4\x01\xc8\x01\xc9\x01\xca\x01\xcb\x01\xcc\x01\xcd\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -52,9 +52,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ADMISSIONSERVICE'].methods_by_name['InitiateRun']._loaded_options = None
   _globals['_ADMISSIONSERVICE'].methods_by_name['InitiateRun']._serialized_options = b'\312\301\030\nruns.write\322\301\030\021dif\324\001\310\001\311\001\312\001\313\001\314\001\315\001'
   _globals['_INITIATERUNREQUEST']._serialized_start=171
-  _globals['_INITIATERUNREQUEST']._serialized_end=564
-  _globals['_INITIATERUNRESPONSE']._serialized_start=567
-  _globals['_INITIATERUNRESPONSE']._serialized_end=763
-  _globals['_ADMISSIONSERVICE']._serialized_start=766
-  _globals['_ADMISSIONSERVICE']._serialized_end=905
+  _globals['_INITIATERUNREQUEST']._serialized_end=591
+  _globals['_INITIATERUNRESPONSE']._serialized_start=594
+  _globals['_INITIATERUNRESPONSE']._serialized_end=811
+  _globals['_ADMISSIONSERVICE']._serialized_start=814
+  _globals['_ADMISSIONSERVICE']._serialized_end=953
 # @@protoc_insertion_point(module_scope)

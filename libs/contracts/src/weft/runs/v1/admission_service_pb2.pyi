@@ -22,8 +22,8 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class InitiateRunRequest(_message.Message):
-    """Request of InitiateRun. Its fields are those of weft.gateway.v1.InitiateAgentRequest, number by number, so that the
-    gateway passes the bytes on.
+    """Request of InitiateRun. Its fields up to 14 are those of weft.gateway.v1.InitiateAgentRequest, number by number, so
+    that the gateway passes the bytes on.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -35,6 +35,7 @@ class InitiateRunRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     BUSY_STRATEGY_FIELD_NUMBER: _builtins.int
     ATTACHMENTS_FIELD_NUMBER: _builtins.int
+    WANTS_FIRST_EVENT_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """What the user says: 1 byte to 1 MiB."""
     thread_id: _builtins.str
@@ -47,6 +48,8 @@ class InitiateRunRequest(_message.Message):
     """Idempotency key, of the caller's choice; empty for none."""
     busy_strategy: _run_pb2.BusyStrategy.ValueType
     """What to do when the thread is busy; unset means the agent's default."""
+    wants_first_event: _builtins.bool
+    """True to have `first_event` answered: a stream that begins with it need not read the log."""
     @_builtins.property
     def attachments(self) -> _containers.RepeatedCompositeFieldContainer[_attachment_pb2.NewAttachment]:
         """Files that belong to the text: at most 16, of 15 MiB together."""
@@ -61,10 +64,11 @@ class InitiateRunRequest(_message.Message):
         request_id: _builtins.str = ...,
         busy_strategy: _run_pb2.BusyStrategy.ValueType = ...,
         attachments: _abc.Iterable[_attachment_pb2.NewAttachment] | None = ...,
+        wants_first_event: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "attachments", b"attachments", "busy_strategy", b"busy_strategy", "project_id", b"project_id", "request_id", b"request_id", "text", b"text", "thread_id", b"thread_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "attachments", b"attachments", "busy_strategy", b"busy_strategy", "project_id", b"project_id", "request_id", b"request_id", "text", b"text", "thread_id", b"thread_id", "wants_first_event", b"wants_first_event"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -72,7 +76,7 @@ Global___InitiateRunRequest: _TypeAlias = InitiateRunRequest  # noqa: Y015
 
 @_typing.final
 class InitiateRunResponse(_message.Message):
-    """Response of InitiateRun. Its fields are those of weft.gateway.v1.InitiateAgentResponse, number by number."""
+    """Response of InitiateRun. Its fields up to 14 are those of weft.gateway.v1.InitiateAgentResponse, number by number."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -84,6 +88,7 @@ class InitiateRunResponse(_message.Message):
     QUEUE_POSITION_FIELD_NUMBER: _builtins.int
     IS_MERGED_FIELD_NUMBER: _builtins.int
     AGENT_ID_FIELD_NUMBER: _builtins.int
+    FIRST_EVENT_FIELD_NUMBER: _builtins.int
     project_id: _builtins.str
     """The project of the thread."""
     thread_id: _builtins.str
@@ -100,6 +105,10 @@ class InitiateRunResponse(_message.Message):
     """True when it took over runs that had not ended: it answers their messages too."""
     agent_id: _builtins.str
     """The agent that answers."""
+    first_event: _builtins.bytes
+    """Where it was asked for: the run's event of seq 1, a serialized RunEvent as ReadEvents answers it. Empty when an
+    earlier call made the run.
+    """
     def __init__(
         self,
         *,
@@ -111,10 +120,11 @@ class InitiateRunResponse(_message.Message):
         queue_position: _builtins.int = ...,
         is_merged: _builtins.bool = ...,
         agent_id: _builtins.str = ...,
+        first_event: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "is_merged", b"is_merged", "message_id", b"message_id", "project_id", b"project_id", "queue_position", b"queue_position", "run_id", b"run_id", "state", b"state", "thread_id", b"thread_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "first_event", b"first_event", "is_merged", b"is_merged", "message_id", b"message_id", "project_id", b"project_id", "queue_position", b"queue_position", "run_id", b"run_id", "state", b"state", "thread_id", b"thread_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -196,14 +196,14 @@ CREATE FUNCTION initiate_run(p_tenant uuid, p_principal text, p_request_id text,
   p_title text, p_queued bytea, p_trace text, p_attachments new_attachment[],
   OUT project_id uuid, OUT thread_id uuid, OUT run_id uuid, OUT message_id uuid, OUT agent_id uuid,
   OUT queue_position int, OUT is_merged boolean, OUT is_new boolean, OUT is_ready boolean, OUT owner uuid,
-  OUT stopped uuid, OUT stopped_epoch bigint, OUT events logged[])
+  OUT stopped uuid, OUT stopped_epoch bigint, OUT queued_time timestamptz, OUT events logged[])
 -- Every statement goes by keys: making plans for the arguments of each call costs more than running them.
 LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE t tenants; th threads; a record; q requests; v_strategy text; v_busy uuid; v_queued int; v_now timestamptz; s record;
 BEGIN
   PERFORM set_config('weft.tenant', p_tenant::text, true);
-  v_now := weft_now();
+  v_now := weft_now(); queued_time := v_now;
   events := '{}'; is_merged := false; is_new := true; is_ready := false;
   IF p_request_id IS NOT NULL THEN
     -- First, so that a concurrent twin waits here and then reads what this call made.
