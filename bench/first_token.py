@@ -7,7 +7,6 @@ from time import perf_counter
 from typing import Any
 
 from figures import Figure, in_turn
-from weft.gateway.v1 import agent_gateway_service_pb2 as gateway_pb
 from world import World, first_delta
 
 MODEL = "scripted:tps=100,count=5,tag=first-token"
@@ -33,10 +32,7 @@ async def measure(world: World, rounds: int) -> list[Figure]:
 
     async def stream_agent() -> float:
         begun = perf_counter()
-        initiate = gateway_pb.InitiateAgentRequest(text=TEXT, agent_id=agent)
-        call = world.api.gateway.StreamAgent(
-            gateway_pb.StreamAgentRequest(initiate=initiate), metadata=(("x-api-key", world.api_key),)
-        )
+        call = world.stream(agent, TEXT)
         run_id = (await first_delta(call)).run_id
         return await _to_the_end(world, call, run_id, (perf_counter() - begun) * 1e3)
 

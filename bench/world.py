@@ -63,14 +63,20 @@ class World:
         return (await self.api.call(self.api.gateway.InitiateAgent, request)).run_id
 
     def watch(self, run_id: str) -> Any:
-        """Open RunEvents; lean, as a client in a hurry would."""
+        """Open RunEvents."""
         return self.api.gateway.RunEvents(
             gateway_pb.RunEventsRequest(run_id=run_id), metadata=(("x-api-key", self.api_key),)
         )
 
     async def run(self, agent_id: str, text: str = "Hello there") -> Told:
-        """Ask, and watch to the end."""
-        return await told(self.watch(await self.initiate(agent_id, text)))
+        """Ask, and read the answer to its end, in one call."""
+        return await told(self.stream(agent_id, text))
+
+    def stream(self, agent_id: str, text: str = "Hello there") -> Any:
+        """Open StreamAgent; lean, as a client in a hurry would."""
+        initiate = gateway_pb.InitiateAgentRequest(text=text, agent_id=agent_id)
+        request = gateway_pb.StreamAgentRequest(initiate=initiate)
+        return self.api.gateway.StreamAgent(request, metadata=(("x-api-key", self.api_key),))
 
     async def ended(self, run_id: str) -> None:
         """Wait for the end of a run and until the services are quiet again."""
