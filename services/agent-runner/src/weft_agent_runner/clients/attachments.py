@@ -25,16 +25,17 @@ class GrpcAttachments:
             run_id=run.key.run_id, epoch=run.key.epoch, attachment_id=attachment.attachment_id
         )
         call = self._stub.ReadAttachment(request, timeout=_READ_SECONDS, metadata=token_metadata(run.token))
-        content, end = bytearray(), None
+        content, digest, end = bytearray(), hashlib.sha256(), None
         try:
             with peer_errors():
                 async for response in call:
                     content += response.content
+                    digest.update(response.content)  # by pieces: of 15 MiB at once it would hold up the event loop
                     end = response.end if response.HasField("end") else end
         finally:
             if not call.done():
                 call.cancel()
-        if end is None or end.sha256 != hashlib.sha256(content).digest():
+        if end is None or end.sha256 != digest.digest():
             raise PeerUnavailableError("a file came incomplete")
         return bytes(content)
 
