@@ -2,8 +2,8 @@
 
 import pytest
 from runner_world import World
-from weft.runs.v1 import run_pb2
-from weft_testkit.run_queue import FakeRun
+from weft.runs.v1 import run_pb2, run_queue_service_pb2
+from weft_testkit.run_queue import FakeRun, FakeRunQueue
 
 
 async def titled(world: World, run: FakeRun) -> FakeRun:
@@ -38,6 +38,26 @@ async def test_no_title_is_made_where_none_is_wanted(world: World, titles: bool,
         await world.ended(world.queue.add_run("second", wants_title=wants_title))
     assert world.queue.calls["OfferTitle"] == 0
     assert len(world.model.log.find(model="scripted:tag=no-title")) == 2
+
+
+async def test_run_that_is_superseded_in_the_moment_of_its_success_gets_no_title(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = world.queue.add_run("hello", wants_title=True)
+    write = FakeRunQueue._commit
+
+    def merged_first(queue: FakeRunQueue, entry: run_queue_service_pb2.CommitEntry) -> object:
+        if entry.transition.HasField("succeed") and entry.run_id == run.run_id:
+            run.successor, run.stop_requested = "run_01h455vb4pex5vsknk084sn02q", True
+        return write(queue, entry)
+
+    monkeypatch.setattr(FakeRunQueue, "_commit", merged_first)
+    world.agent("scripted:tag=superseded")
+    async with world.runner(titles=True):
+        await world.ended(run)
+        await world.ended(world.queue.add_run("and on"))
+    assert run.state == run_pb2.RUN_STATE_SUPERSEDED
+    assert len(world.model.log.find(model="scripted:tag=superseded")) == 2, "a call for nothing would be paid for"
 
 
 async def test_failed_run_gets_no_title(world: World) -> None:

@@ -131,6 +131,26 @@ async def test_title_is_wanted_of_no_later_run(world: ThreadsWorld, runner: Runn
     assert not (await runner.claim(third.run_id)).wants_title
 
 
+async def test_title_of_a_run_that_did_not_succeed_is_counted_and_not_taken(
+    world: ThreadsWorld, runner: Runner, stack: Stack
+) -> None:
+    """A merge may come between the runner's last look and its success: the call is paid for all the same."""
+    _, client = await world.tenant()
+    first = await initiate(client)
+    run = await runner.claim(first.run_id)
+    merge = admission_service_pb2.InitiateRunRequest(
+        text="and tulips", thread_id=first.thread_id, busy_strategy=run_pb2.BUSY_STRATEGY_MERGE
+    )
+    await client.admission.InitiateRun(merge)
+    await runner.end(run)
+    ended = (await client.runs.GetRun(run_service_pb2.GetRunRequest(run_id=first.run_id))).run
+    assert ended.state == run_pb2.RUN_STATE_SUPERSEDED
+    assert [await runner.offer(run) for _ in range(2)] == [False, False]
+    (call,) = await title_calls(stack, first.run_id)
+    assert (call["input_tokens"], call["output_tokens"], call["cost_micros"]) == (70, 7, 12)
+    assert await title_events(stack, first.thread_id) == []
+
+
 @pytest.mark.row("A3")
 async def test_title_of_somebody_stays(world: ThreadsWorld, runner: Runner, stack: Stack) -> None:
     _, client = await world.tenant()

@@ -29,7 +29,8 @@ class RunLoop:
             if book.calls and not book.is_over:
                 self.activity = f"tool calls of step {book.finished_steps}"
                 await tool_turn.execute()
-        self._shop.titler.offer(self._run, equipment, book.conversation)
+        if book.has_succeeded:
+            self._shop.titler.offer(self._run, equipment, book.conversation)
 
     async def _read_attachments(self) -> None:
         if self._run.unread_attachments:

@@ -83,6 +83,7 @@ def entry_result(result: queue_pb2.CommitResult) -> EntryResult:
         last_seq=result.last_seq,
         is_running=result.state == run_pb2.RUN_STATE_RUNNING,
         is_stop_requested=result.stop_requested,
+        has_succeeded=result.state == run_pb2.RUN_STATE_SUCCEEDED,
         begun_step=begun_step(result.begun_step) if result.HasField("begun_step") else None,
         data_error=result.data_error,
     )

@@ -22,6 +22,7 @@ class Book:
         self.usage = run.usage
         self.model_closed_at: float | None = None  # when a stop closed the model's stream
         self.is_over = False
+        self.has_succeeded = False  # as it ended, whatever was asked for
 
     def open_answer(self, step: BegunStep, model: str) -> Answer:
         self.answer = Answer(step.message_id, model)
@@ -63,7 +64,7 @@ class Book:
         if act.begin_step is not None:
             self.step = result.begun_step
             self.usage = self.usage.with_begun_call()
-        self.is_over = act.transition is not None
+        self.is_over, self.has_succeeded = act.transition is not None, result.has_succeeded
 
     def _add_answer(self, message: AnswerMessage) -> None:
         if message.is_incomplete:

@@ -151,6 +151,7 @@ class EntryResult:
     last_seq: int
     is_running: bool = True
     is_stop_requested: bool = False
+    has_succeeded: bool = False
     begun_step: BegunStep | None = None
     data_error: str = ""
 

@@ -11,6 +11,7 @@ from weft_core.caller import Caller
 
 from weft_threads.runs.end import run_not_found
 from weft_threads.runs.held import require_run
+from weft_threads.runs.states import TERMINAL, RunState
 from weft_threads.store.database import Database
 
 _LOCK = sa.text("""
@@ -65,7 +66,9 @@ class Titles:
             thread = (await tx.execute(_LOCK, {"run": run_id})).one_or_none()
             if thread is None:
                 raise run_not_found()
-            if thread.state != "succeeded" or not await self._count(tx, run_id, offered) or thread.is_title_edited:
+            # The call was made and paid for, also when the run was superseded in the moment of its success.
+            is_counted = thread.state in TERMINAL and await self._count(tx, run_id, offered)
+            if not is_counted or thread.state != RunState.SUCCEEDED or thread.is_title_edited:
                 return None
             thread_id: UUID = thread.thread_id
             await _entitle(tx, thread_id, offered.title)
