@@ -31,7 +31,7 @@ class Sabotage:
 SEARCH_FINDS_NOTHING = Sabotage(
     package="weft_threads",
     module="documents/documents.py",
-    old="return await store.search_documents(tx, project_id, query, limit)",
+    old="return await self._database.call(store.search_documents, caller.tenant_id, project_id, query, limit)",
     new="return []",
     check="search.finds",
 )

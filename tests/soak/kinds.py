@@ -9,8 +9,10 @@ from google.protobuf.duration_pb2 import Duration
 from public_api import Api, text_of, type_of
 from weft.agents.v1 import agent_pb2
 from weft.documents.v1 import document_service_pb2 as documents_pb
+from weft.gateway.v1 import agent_gateway_service_pb2 as gateway_pb
 from weft.projects.v1 import project_service_pb2 as projects_pb
 from weft.runs.v1 import run_pb2
+from weft.threads.v1 import attachment_pb2
 from weft.threads.v1 import thread_service_pb2 as threads_pb
 
 TOOLS = ("search_documents", "read_document", "create_task")
@@ -89,6 +91,31 @@ async def resumed(ground: Ground) -> int:
     made = await ground.api.initiate(_unique(ground), **ground.place("paced"))
     events = await ground.api.events(made.run_id, drop_chance=0.3)
     assert type_of(events[-1]) == "run_succeeded", events[-1]
+    return 1
+
+
+async def streamed(ground: Ground) -> int:
+    """Started and watched in one call."""
+    where: dict[str, Any] = ground.place("plain")
+    initiate = gateway_pb.InitiateAgentRequest(text=_unique(ground), **where)
+    request = gateway_pb.StreamAgentRequest(initiate=initiate)
+    call = ground.api.gateway.StreamAgent(request, metadata=ground.api.metadata, timeout=60)
+    responses = [response async for response in call]
+    made, events = responses[0].initiated, [event for response in responses for event in response.events]
+    ground.api.recordings.initiated(made.run_id, made.message_id)
+    ground.api.recordings.watched(made.run_id, events)
+    assert type_of(events[-1]) == "run_succeeded", events[-1]
+    return 1
+
+
+async def with_file(ground: Ground) -> int:
+    word = f"w{ground.rng.getrandbits(64):x}"
+    file = attachment_pb2.NewAttachment(name="note.md", content=f"# Note\n\n{word}\n".encode())
+    made = await ground.api.initiate(_unique(ground), attachments=[file], **ground.place("plain"))
+    events = await ground.api.events(made.run_id)
+    assert type_of(events[-1]) == "run_succeeded", events[-1]
+    question = (await ground.api.messages(made.thread_id))[0]
+    assert word in question.parts[1].attachment.text, question
     return 1
 
 
@@ -208,7 +235,8 @@ async def deleted(ground: Ground) -> int:
 Kind = Callable[[Ground], Awaitable[int]]
 # How often each kind comes, relative to the others.
 MIX: Mapping[Kind, int] = {
-    plain: 20, waited: 10, resumed: 8, with_tools: 12, endless: 2, wrong_arguments: 3, refused: 3, cut: 3, limited: 3,
+    plain: 20, waited: 10, resumed: 8, streamed: 10, with_file: 2,
+    with_tools: 12, endless: 2, wrong_arguments: 3, refused: 3, cut: 3, limited: 3,
     cancelled: 5, cancelled_early: 5, timed_out: 2, merged: 6, queued: 6, repeated: 3, deleted: 3,
 }  # fmt: skip
 
