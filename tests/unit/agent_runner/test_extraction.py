@@ -139,6 +139,7 @@ def test_pdf_is_read_as_far_as_the_time_goes() -> None:
         (b"PK\x03\x04" + bytes(300), "application/pdf"),
         (bytes(range(256)) * 20, "text/plain"),
         (bytes(5000), ""),
+        (bytes(range(1, 256)) * 2 + bytes(range(32, 256)), ""),
         (b"words", "image/png"),
         (b"words", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
     ],

@@ -15,7 +15,8 @@ _MARKS = (  # the longer first: UTF-32's begins with UTF-16's
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:-]+)", re.IGNORECASE)
 _META = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:-]+)", re.IGNORECASE)
 _CONTROLS = bytes(set(range(32)) - {9, 10, 12, 13, 27})
-_MAX_CONTROLS = 0.1
+_MAX_CONTROLS = 0.1  # of bytes that are UTF-8, or that somebody named the charset of
+_MAX_CONTROLS_UNTOLD = 0.02  # of others: what is packed or encrypted has a tenth, and any bytes are a text to Windows
 _SAMPLE = 64 * 1024
 _NUL_SHARE = 0.3  # of every second byte: text of few scripts, in UTF-16 without a mark
 
@@ -42,12 +43,16 @@ def decode(content: bytes, charset: str = "") -> str:
     if encoding := _utf16_without_mark(content):
         return content.decode(encoding, "replace")
     sample = content[:_SAMPLE]
-    if len(sample) - len(sample.translate(None, _CONTROLS)) > _MAX_CONTROLS * len(sample):
+    controls = (len(sample) - len(sample.translate(None, _CONTROLS))) / max(1, len(sample))
+    if controls > _MAX_CONTROLS:
         raise unsupported("it is binary, not text")
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError:
-        return content.decode(_known(charset) or "cp1252", "replace")
+        known = _known(charset)
+        if not known and controls > _MAX_CONTROLS_UNTOLD:
+            raise unsupported("it is binary, not text") from None
+        return content.decode(known or "cp1252", "replace")
 
 
 def _utf16_without_mark(content: bytes) -> str:
