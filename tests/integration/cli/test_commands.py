@@ -221,6 +221,12 @@ async def test_a_refused_call_is_told_in_one_line_with_what_to_do(api: Api) -> N
     assert told == "error: a field breaks its rules: text must be at least 1 character [INVALID_FIELDS]"
 
 
+async def test_a_call_that_is_too_large_is_told_with_what_fits(api: Api) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await api.call(api.gateway.InitiateAgent, pb.InitiateAgentRequest(text="a" * 5_000_000))
+    assert faults.in_one_line(caught.value, "127.0.0.1:1").endswith("; a call may have 16 MiB, the files in it 15 MiB")
+
+
 async def test_events_as_json_are_a_line_each(
     gateway: ScriptedGateway, api: Api, printer: Printer, out: io.StringIO
 ) -> None:

@@ -19,6 +19,8 @@ from weft.threads.v1.thread_service_pb2_grpc import ThreadServiceStub
 from weft.tools.v1.tool_service_pb2_grpc import ToolServiceStub
 from weft.usage.v1.usage_service_pb2_grpc import UsageServiceStub
 
+from weft_cli.place import target_of
+
 if TYPE_CHECKING:
     from grpc.aio import UnaryStreamMultiCallable, UnaryUnaryMultiCallable
 
@@ -37,7 +39,13 @@ class Api:
     """Use as an async context manager, inside the event loop."""
 
     def __init__(self, address: str, api_key: str) -> None:
-        self._channel = grpc.aio.insecure_channel(address, [("grpc.max_receive_message_length", MESSAGE_BYTES)])
+        target, is_tls = target_of(address)
+        options = [("grpc.max_receive_message_length", MESSAGE_BYTES)]
+        self._channel = (
+            grpc.aio.secure_channel(target, grpc.ssl_channel_credentials(), options)
+            if is_tls
+            else grpc.aio.insecure_channel(target, options)
+        )
         self._metadata = (("x-api-key", api_key),)
         self.gateway = AgentGatewayStub(self._channel)
         self.agents = AgentServiceStub(self._channel)

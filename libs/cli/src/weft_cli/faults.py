@@ -31,6 +31,9 @@ NEXT = {
 }
 
 
+TOO_LARGE = "Received message larger than max"  # grpc's words; the service never sees such a call
+
+
 def in_one_line(fault: grpc.aio.AioRpcError, address: str) -> str:
     """Return the sentence, what is wrong with which field, the reason, and what to do next."""
     info, bad, retry = ErrorInfo(), BadRequest(), RetryInfo()
@@ -47,6 +50,8 @@ def in_one_line(fault: grpc.aio.AioRpcError, address: str) -> str:
         told += f"; try: {NEXT[info.reason]}"
     elif retry.HasField("retry_delay"):
         told += f"; try again in {retry.retry_delay.ToTimedelta().total_seconds():g} s"
+    elif TOO_LARGE in told:
+        told += "; a call may have 16 MiB, the files in it 15 MiB"
     elif fault.code() == grpc.StatusCode.UNAVAILABLE:
         told += f"; is a stack up at {address}? start one: weft up"
     return " ".join(told.split())

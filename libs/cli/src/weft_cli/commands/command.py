@@ -26,7 +26,11 @@ DataDir = Annotated[Path, typer.Option("--data-dir", **_DATA_DIR)]
 _SharedDataDir = Annotated[Path, typer.Option("--data-dir", rich_help_panel=_WHERE, **_DATA_DIR)]
 _Address = Annotated[
     str | None,
-    typer.Option(envvar="WEFT_ADDRESS", help="host:port of a gateway; else as in the folder.", rich_help_panel=_WHERE),
+    typer.Option(
+        envvar="WEFT_ADDRESS",
+        help="host:port of a gateway, https:// before it for TLS; else as in the folder.",
+        rich_help_panel=_WHERE,
+    ),
 ]
 _ApiKey = Annotated[
     str | None, typer.Option(envvar="WEFT_API_KEY", help="API key; else as in the folder.", rich_help_panel=_WHERE)
@@ -94,13 +98,20 @@ def _epilog(examples: str) -> str:
 
 def target_of(printer: Printer, address: str | None, api_key: str | None, data_dir: Path) -> Target:
     """Return where to call; ends the program when nobody said."""
-    found = place.find_place(data_dir)
+    try:
+        found = place.find_place(data_dir)
+    except (OSError, ValueError) as error:
+        printer.error(f"error: {data_dir / place.FILE} cannot be read: {error}; `weft up` writes it anew")
+        raise typer.Exit(WRONG_USAGE) from None
     if found is not None:
         address, api_key = address or found.address, api_key or found.api_key
     if not address or not api_key:
         printer.error(
             f"error: there is no {data_dir / place.FILE}: start a stack with `weft up`, or give --address and --api-key"
         )
+        raise typer.Exit(WRONG_USAGE)
+    if not (api_key.isascii() and api_key.isprintable()):
+        printer.error("error: the API key has characters that no key has; look at --api-key, or WEFT_API_KEY")
         raise typer.Exit(WRONG_USAGE)
     return Target(address, api_key)
 
@@ -118,6 +129,11 @@ def perform(target: Target, out: Output, work: Callable[[Session], Awaitable[int
         out.printer.error(faults.in_one_line(fault, target.address))
     except CommandError as error:
         out.printer.error(f"error: {' '.join(str(error).split())}")
+        return WRONG_USAGE
+    except UnicodeEncodeError as error:
+        if error.encoding != "utf-8":  # what the terminal cannot show is another matter
+            raise
+        out.printer.error("error: what was said is not UTF-8, and only that can be sent")
         return WRONG_USAGE
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -72,8 +72,10 @@ async def put_documents(
 def _put_request(file: str, title: str) -> pb.PutDocumentRequest:
     try:
         text = sys.stdin.read() if file == "-" else Path(file).read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise CommandError(f"{file} cannot be read as text: {error}") from None
+    except OSError as error:
+        raise CommandError(f"{file} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise CommandError(f"{file} cannot be read as text: it is not UTF-8; weft chat --file reads PDF too") from None
     is_markdown = Path(title or file).suffix.lower() in MARKDOWN
     kind = document_pb2.CONTENT_TYPE_MARKDOWN if is_markdown else document_pb2.CONTENT_TYPE_PLAIN
     return pb.PutDocumentRequest(title=title or file, text=text, content_type=kind)

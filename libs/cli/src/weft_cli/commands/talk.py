@@ -31,7 +31,7 @@ weft chat "What do my notes say?" --file roses.md""",
 
 async def chat(
     session: Session,
-    text: Annotated[str, typer.Argument(help="What to say.")],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What to say.")],
     thread: Annotated[str, typer.Option(help="Thread to go on with; else a new one.")] = "",
     agent: Annotated[str, typer.Option(help="Agent that answers; else the thread's, or the tenant's default.")] = "",
     project: Annotated[str, typer.Option(help="Project of a new thread; else the tenant's default.")] = "",

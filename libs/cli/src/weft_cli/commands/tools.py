@@ -113,5 +113,7 @@ def _read(arguments: str) -> str:
         return arguments
     try:
         return Path(arguments[1:]).read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise CommandError(f"{arguments[1:]} cannot be read: {error}") from None
+    except OSError as error:
+        raise CommandError(f"{arguments[1:]} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise CommandError(f"{arguments[1:]} cannot be read: it is not UTF-8") from None

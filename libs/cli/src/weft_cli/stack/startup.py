@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from weft_cli.stack import members, postgres
+from weft_cli.stack.errors import StackError
 from weft_cli.stack.fleet import Fleet
 
 LONGEST_LOG_BYTES = 20 * 1024 * 1024
@@ -15,7 +16,17 @@ Progress = Callable[[str, str], None]
 
 
 def prepare_folder(wanted: Path | None) -> Path:
-    """Make the folder, private but for the way through it that PostgreSQL's own user needs when we are root."""
+    """Make the folder, private but for the way through it that PostgreSQL's own user needs when we are root.
+
+    Raises: StackError: it is none, or not ours to write in.
+    """
+    try:
+        return _prepared(wanted)
+    except OSError as error:
+        raise StackError(f"the folder {wanted or tempfile.gettempdir()} cannot be used: {error}") from error
+
+
+def _prepared(wanted: Path | None) -> Path:
     mode = 0o711 if os.geteuid() == 0 else 0o700
     if wanted is None:
         folder = Path(tempfile.mkdtemp(prefix="weft-")).resolve()
