@@ -145,8 +145,10 @@ async def _roll_back(connection: AsyncConnection, driver: DriverConnection) -> N
     """Leave the connection without a transaction, or leave it for good."""
     try:
         await driver.execute("ROLLBACK")
-    except Exception:
+    except BaseException as error:  # cancelled, it may not even have been sent: the next statement would not commit
         await connection.invalidate()
+        if not isinstance(error, Exception):
+            raise
 
 
 async def _direct(
