@@ -14,6 +14,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from weft.gateway.v1 import agent_gateway_service_pb2 as pb
 from weft.runs.v1 import run_log_service_pb2, run_service_pb2, run_service_pb2_grpc
+from weft.runs.v1.admission_service_pb2 import InitiateRunRequest, InitiateRunResponse
 from weft.tenants.v1 import tenant_service_pb2, tenant_service_pb2_grpc
 from weft.tools.v1 import tool_service_pb2, tool_service_pb2_grpc
 from weft_core.errors import NotFoundError, server_stopping
@@ -87,6 +88,16 @@ async def test_initiate_hands_the_message_to_threads_for_the_tenant_of_the_key(e
     assert response.run_id == format_id("run", UUID(int=9))
     ((tenant, handed),) = edge.threads.initiated
     assert (tenant, handed.text, handed.request_id) == (TENANT, "hello", "r1")
+
+
+async def test_internal_fields_that_a_caller_sets_bring_nothing_internal_back(edge: Any) -> None:
+    async def initiate(request: InitiateRunRequest, _context: Any) -> InitiateRunResponse:
+        return InitiateRunResponse(run_id="run_1", first_event=b"event" if request.wants_first_event else b"")
+
+    edge.threads.handlers["InitiateRun"] = initiate
+    call = edge.channel.unary_unary("/weft.gateway.v1.AgentGateway/InitiateAgent")
+    forged = InitiateRunRequest(text="hello", wants_first_event=True).SerializeToString()
+    assert await call(forged, metadata=OWNER) == pb.InitiateAgentResponse(run_id="run_1").SerializeToString()
 
 
 async def test_bad_fields_of_a_forwarded_call_are_named_by_the_service_behind(edge: Any) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
@@ -25,11 +25,15 @@ _READ_PAUSE_SECONDS: Final = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A public method, and where it goes: under its own path unless `upstream_path` says otherwise."""
+    """A public method, and where it goes: under its own path unless `upstream_path` says otherwise.
+
+    `shown` makes the public response of one that has more in it.
+    """
 
     contract: MethodContract
     channel: grpc.aio.Channel
     upstream_path: str = ""
+    shown: Callable[[bytes], bytes] | None = None
 
     @property
     def path(self) -> str:
@@ -71,7 +75,7 @@ def _forward_unary(route: Route) -> Any:
             try:
                 response: bytes = await call
                 context.set_trailing_metadata(await call.trailing_metadata())
-                return response
+                return response if route.shown is None else route.shown(response)
             except grpc.aio.AioRpcError as error:
                 if attempt == tries or not _is_lost_peer(error):
                     await pass_on(error, context)

@@ -38,11 +38,18 @@ _ADMISSION: Final = admission_service_pb2.DESCRIPTOR.services_by_name["Admission
 
 
 def public_routes(threads: grpc.aio.Channel, tools: grpc.aio.Channel) -> list[Route]:
-    """Return every public method that is passed on. InitiateAgent's messages are InitiateRun's, number by number."""
+    """Return every public method that is passed on. InitiateAgent's fields are InitiateRun's, number by number."""
     initiate = contract_of(GATEWAY.methods_by_name["InitiateAgent"])
     admission = contract_of(_ADMISSION.methods_by_name["InitiateRun"])
     return [
-        Route(initiate, threads, admission.path),
+        Route(initiate, threads, admission.path, _initiated),
         *routes_to(threads, OF_THREADS),
         *routes_to(tools, OF_TOOLS),
     ]
+
+
+def _initiated(response: bytes) -> bytes:
+    """Return what InitiateAgent shows of an InitiateRunResponse: whoever sends its internal fields gets none back."""
+    public = agent_gateway_service_pb2.InitiateAgentResponse.FromString(response)
+    public.DiscardUnknownFields()
+    return public.SerializeToString()
