@@ -189,6 +189,17 @@ def test_a_stream_that_was_cut_goes_on_behind_its_last_event(
     watching.result()
 
 
+def test_the_error_of_a_stream_has_what_grpc_said_as_its_cause(
+    server: Server, client: Weft, beside: Callable[..., "Future[Any]"]
+) -> None:
+    watching = beside(client.events("run_1").answer)
+    _, call = server.streams()
+    end(call, grpc.StatusCode.NOT_FOUND)
+    with pytest.raises(NotFoundError) as refused:
+        watching.result()
+    assert isinstance(refused.value.__cause__, grpc.RpcError)
+
+
 def call_was_freed(call: Any) -> bool:
     return bool(call.cancelled() is None)
 

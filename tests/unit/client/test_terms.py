@@ -29,6 +29,14 @@ def test_what_is_missing_is_named(
         Weft(address, key)
 
 
+@pytest.mark.parametrize("key", ["secret\n", "sécret"])
+def test_a_key_that_is_none_is_told_before_the_first_call(key: str) -> None:
+    for client in (Weft, AsyncWeft):
+        with pytest.raises(ValueError, match="API key") as told:
+            client("127.0.0.1:1", key)
+        assert key not in str(told.value)
+
+
 @pytest.mark.parametrize(
     ("address", "target", "is_tls"),
     [

@@ -29,7 +29,9 @@ class SilenceGuard:
             except StopIteration:
                 return
             except WeftError as error:
-                raise (self._silent() if self._is_silent else error) from error
+                if self._is_silent:
+                    raise self._silent() from error
+                raise
             self._waiting_since = None
             yield response
 

@@ -65,9 +65,12 @@ class Terms:
 
 
 def terms_of(address: str | None, api_key: str | None, timeout: float, patience: Patience, has_channel: bool) -> Terms:
-    """Fill in what the environment says. Raises: ValueError: address or key is neither given nor there."""
+    """Fill in what the environment says. Raises: ValueError: address or key is neither given nor there, or no key."""
     target, is_tls = ("", False) if has_channel else target_of(_given("an address", address, "WEFT_ADDRESS"))
-    return Terms(target, is_tls, _given("an API key", api_key, "WEFT_API_KEY"), timeout, patience)
+    key = _given("an API key", api_key, "WEFT_API_KEY")
+    if not (key.isascii() and key.isprintable()):  # what grpc says of it, with the first call, nobody understands
+        raise ValueError("the API key has characters in it that no key has; is there a line break at its end?")
+    return Terms(target, is_tls, key, timeout, patience)
 
 
 def _given(what: str, value: str | None, variable: str) -> str:
