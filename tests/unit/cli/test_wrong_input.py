@@ -41,3 +41,15 @@ def test_documents_that_cannot_be_read(tmp_path: Path) -> None:
     assert told("documents", "put", str(none), *NOWHERE, *key).endswith(
         f"{none} cannot be read: No such file or directory"
     )
+
+
+def test_an_attachment_that_cannot_be_read() -> None:
+    line = told("chat", "hello", "--file", "/proc/self/mem", *NOWHERE, "--api-key", "weft_key")
+    assert line.startswith("error: /proc/self/mem cannot be read")
+
+
+def test_a_seq_beyond_all_numbers() -> None:
+    words = ("events", "run_1", "--after", "9" * 20, *NOWHERE, "--api-key", "weft_key")
+    ended = CliRunner().invoke(app, words, catch_exceptions=False)
+    assert ended.exit_code == 2
+    assert "--after" in ended.output

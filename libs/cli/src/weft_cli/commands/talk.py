@@ -9,10 +9,12 @@ from weft.runs.v1.run_pb2 import BusyStrategy
 from weft.threads.v1.attachment_pb2 import NewAttachment
 
 from weft_cli import talk
-from weft_cli.commands.command import Session, command
+from weft_cli.commands.command import CommandError, Session, command
 from weft_cli.commands.options import RunArgument
 from weft_cli.commands.runs import cancel_run
 from weft_cli.strategy import Strategy
+
+MAX_SEQ = 2**63 - 1
 
 
 def add_to(app: typer.Typer, panel: str) -> None:
@@ -54,7 +56,7 @@ async def chat(
         agent_id=agent,
         project_id=project,
         busy_strategy=BusyStrategy.Value(f"BUSY_STRATEGY_{strategy.name}" if strategy else "BUSY_STRATEGY_UNSPECIFIED"),
-        attachments=[NewAttachment(name=path.name, content=path.read_bytes()) for path in file],
+        attachments=[_attachment(path) for path in file],
     )
     return await talk.chat(session.api, session.out.printer, request, is_json=session.out.is_json)
 
@@ -62,10 +64,17 @@ async def chat(
 async def events(
     session: Session,
     run: RunArgument,
-    after: Annotated[int, typer.Option(min=0, help="Seq of the last event that you have.")] = 0,
+    after: Annotated[int, typer.Option(min=0, max=MAX_SEQ, help="Seq of the last event that you have.")] = 0,
 ) -> int:
     """Show the events of a run from any point, live to its end.
 
     Ends with 0 when the run succeeded, or had ended before that point. With --json, one line for each event.
     """
     return await talk.follow(session.api, session.out.printer, run, after, is_json=session.out.is_json)
+
+
+def _attachment(path: Path) -> NewAttachment:
+    try:
+        return NewAttachment(name=path.name, content=path.read_bytes())
+    except OSError as error:
+        raise CommandError(f"{path} cannot be read: {error.strerror}") from None
