@@ -1,11 +1,14 @@
 """The loop of model and tool calls, as the log of a run shows it."""
 
 import asyncio
+import hashlib
 from collections import Counter
 
+import pytest
 from runner_world import World
 from weft.runs.v1 import event_pb2, run_pb2
 from weft.threads.v1 import message_pb2
+from weft_agent_runner import equipper
 
 ROLE_TOOL = message_pb2.ROLE_TOOL
 
@@ -36,6 +39,23 @@ async def test_model_is_told_instructions_and_context_when_it_is_called(world: W
         ("system", "Be brief.\n\nAnswer questions."),
         ("user", "hello"),
     ]
+
+
+async def test_a_key_that_is_changed_meanwhile_is_used_by_a_run_that_goes_on(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(equipper, "_KEYS_MAX_AGE_SECONDS", 0.0)
+    world.agent("scripted:tools=1,tool=slow", "slow")
+    world.tools.gates["slow"] = asyncio.Event()
+    world.queue.model_key = "sk-old"
+    async with world.runner():
+        run = world.queue.add_run("go")
+        await world.shows(run, "tool_progress")
+        world.queue.model_key = "sk-new"
+        world.tools.gates["slow"].set()
+        await world.ended(run)
+    used = [call.key_sha256 for call in world.model.log.find()]
+    assert used == [hashlib.sha256(key).hexdigest() for key in (b"sk-old", b"sk-new")]
 
 
 async def test_first_delta_is_committed_at_once_when_the_model_is_slow(world: World) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from dataclasses import replace
 
 from weft_agent_runner.cache import SingleFlightCache
 from weft_agent_runner.domain.agent import AgentVersion, Equipment
@@ -43,6 +44,14 @@ class CachingEquipper:
             )
         model = agent.model or self._default_model
         return Equipment(agent, model, specs, self._prices.get(model), api_key)
+
+    async def renewed(self, run: ClaimedRun, equipment: Equipment, seconds: float) -> Equipment:
+        """Return it with the key that the tenant has now: a run goes on for longer than an old key may be used.
+
+        Raises: PeerUnavailableError: threads fails at it, or is away for `seconds`.
+        """
+        api_key = await patiently(lambda: self._key_of(run), seconds)
+        return equipment if api_key == equipment.api_key else replace(equipment, api_key=api_key)
 
     async def _key_of(self, run: ClaimedRun) -> str:
         return await self._tenants_keys.get(run.key.tenant_id, lambda: self._keys.get_model_key(run))

@@ -20,7 +20,7 @@ class RunLoop:
         book = self._book
         equipment = await self._shop.equipper.equip(self._run)
         await self._read_attachments()
-        model_turn = ModelTurn(self._shop, book, self._line, equipment, self._deadline)
+        model_turn = ModelTurn(self._shop, self._run, book, self._line, equipment, self._deadline)
         tool_turn = ToolTurn(self._shop, self._run, book, self._line, equipment)
         await self._catch_up(tool_turn)
         while not book.is_over:
@@ -30,7 +30,7 @@ class RunLoop:
                 self.activity = f"tool calls of step {book.finished_steps}"
                 await tool_turn.execute()
         if book.has_succeeded:
-            self._shop.titler.offer(self._run, equipment, book.conversation)
+            self._shop.titler.offer(self._run, model_turn.equipment, book.conversation)
 
     async def _read_attachments(self) -> None:
         if self._run.unread_attachments:

@@ -9,7 +9,7 @@ from weft_agent_runner.domain.decisions import after_completion, begin_next, clo
 from weft_agent_runner.domain.entry import Fail, FailureReason, Park
 from weft_agent_runner.domain.model import ModelCallError, ModelCompletion
 from weft_agent_runner.domain.retries import TryAgain, after_failure, told_to_people
-from weft_agent_runner.domain.run import BegunStep
+from weft_agent_runner.domain.run import BegunStep, ClaimedRun
 from weft_agent_runner.lane import Line
 from weft_agent_runner.workshop import Workshop
 
@@ -20,9 +20,11 @@ _BEYOND_DEADLINE_SECONDS = 5.0
 
 
 class ModelTurn:
-    def __init__(self, workshop: Workshop, book: Book, line: Line, equipment: Equipment, deadline: float) -> None:
-        self._shop, self._book, self._line = workshop, book, line
-        self._equipment, self._deadline = equipment, deadline
+    def __init__(
+        self, workshop: Workshop, run: ClaimedRun, book: Book, line: Line, equipment: Equipment, deadline: float
+    ) -> None:
+        self._shop, self._run, self._book, self._line = workshop, run, book, line
+        self.equipment, self._deadline = equipment, deadline
 
     async def execute(self) -> None:
         """Ask the model until a message of it is written, or the run is over."""
@@ -41,17 +43,19 @@ class ModelTurn:
                 begin = retry(step)
             else:
                 text = book.answer.text if book.answer is not None else ""
-                cost = self._equipment.cost_micros(completion.usage)
-                self._shop.telemetry.cost(self._equipment.model, cost)
+                cost = self.equipment.cost_micros(completion.usage)
+                self._shop.telemetry.cost(self.equipment.model, cost)
                 self._line.emit(book.end_call(completion.usage, cost))
-                await self._line.commit(after_completion(self._equipment, step, text, completion))
+                await self._line.commit(after_completion(self.equipment, step, text, completion))
                 return
 
     async def _attempt(self, step: BegunStep) -> ModelCompletion:
+        remaining = self._deadline - self._shop.clock.monotonic()
+        self.equipment = await self._shop.equipper.renewed(self._run, self.equipment, remaining)
         await self._shop.trust.wait()
         remaining = self._deadline - self._shop.clock.monotonic()
         request = model_request(
-            self._equipment, tuple(self._book.conversation), step.step, remaining + _BEYOND_DEADLINE_SECONDS
+            self.equipment, tuple(self._book.conversation), step.step, remaining + _BEYOND_DEADLINE_SECONDS
         )
         answer = self._book.open_answer(step, request.model)
         try:
@@ -72,7 +76,7 @@ class ModelTurn:
             error,
             tries=tries,
             attempt=step.attempt,
-            max_tries=self._equipment.agent.max_tries,
+            max_tries=self.equipment.agent.max_tries,
             random=self._shop.random,
         )
         self._line.emit(self._book.end_call(None))

@@ -39,6 +39,8 @@ class Trust(Protocol):
 class Equipper(Protocol):
     async def equip(self, run: ClaimedRun) -> Equipment: ...
 
+    async def renewed(self, run: ClaimedRun, equipment: Equipment, seconds: float) -> Equipment: ...
+
 
 @dataclass(frozen=True, slots=True)
 class RunLimits:
