@@ -72,8 +72,14 @@ def test_no_secret_stands_in_the_file() -> None:
     }
     assert len(given) > 8
     assert [
-        where for where, value in given.items() if not re.search(r"\$\{(OPENAI_API_KEY:-|\w+:\?)", str(value))
+        where for where, value in given.items() if not re.search(r"\$\{((OPENAI_API|WEFT_SECRETS)_KEY:-\}|\w+:\?)", str(value))
     ] == []
+
+
+def test_every_key_of_a_service_can_be_given() -> None:
+    for service, kind in SETTINGS.items():
+        keys = {f"WEFT_{name}".upper() for name in kind.model_fields if name.endswith("_key")} - {"WEFT_OPENAI_API_KEY"}
+        assert keys <= set(SERVICES[service]["environment"]), service
 
 
 def test_the_readme_tells_how_each_secret_is_made() -> None:
