@@ -25,6 +25,13 @@ def test_keys_are_rotated_by_putting_the_new_one_first() -> None:
     assert Sealer([NEW]).unseal(TENANT, both.seal(TENANT, "b")) == "b"
 
 
+def test_what_was_sealed_before_there_was_a_key_opens_when_there_is_one() -> None:
+    sealed = Sealer(keys_from("", b"x")).seal(TENANT, "a")
+    later = Sealer(keys_from(base64.b64encode(NEW).decode(), b"x"))
+    assert later.unseal(TENANT, sealed) == "a"
+    assert Sealer([NEW]).unseal(TENANT, later.seal(TENANT, "b")) == "b"
+
+
 @pytest.mark.parametrize("damage", ["tenant", "key", "text", "length"])
 def test_nothing_else_opens(damage: str) -> None:
     sealed = Sealer([OLD]).seal(TENANT, "a")
@@ -38,7 +45,7 @@ def test_nothing_else_opens(damage: str) -> None:
 
 def test_keys_come_as_base64_or_follow_from_the_token_key() -> None:
     text = ", ".join(base64.b64encode(key).decode() for key in (NEW, OLD))
-    assert keys_from(text, b"") == [NEW, OLD]
+    assert keys_from(text, b"x") == [NEW, OLD, *keys_from("", b"x")]
     assert keys_from("", b"x") == keys_from(" ", b"x") != keys_from("", b"y")
     for wrong in ("no base64!", base64.b64encode(b"short").decode(), f"{text},"):
         with pytest.raises(ValueError, match="32 bytes in base64"):

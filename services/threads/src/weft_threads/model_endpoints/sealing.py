@@ -45,13 +45,13 @@ class Sealer:
 
 
 def keys_from(text: str, token_key: bytes) -> list[bytes]:
-    """Return the keys of a comma list in base64; of an empty one, the key that follows from `token_key`.
+    """Return the keys of a comma list in base64, behind them the one that follows from `token_key`: it seals where
+    there is no other, and opens what it sealed before there was one.
 
     Raises: ValueError: one of them is not 32 bytes of base64.
     """
-    if not text.strip():
-        return [hmac.digest(token_key, b"weft secrets of tenants", "sha256")]
-    return [_decoded(each.strip()) for each in text.split(",")]
+    derived = hmac.digest(token_key, b"weft secrets of tenants", "sha256")
+    return [_decoded(each.strip()) for each in text.split(",") if text.strip()] + [derived]
 
 
 def _decoded(text: str) -> bytes:
