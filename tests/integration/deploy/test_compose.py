@@ -72,7 +72,9 @@ def test_no_secret_stands_in_the_file() -> None:
     }
     assert len(given) > 8
     assert [
-        where for where, value in given.items() if not re.search(r"\$\{((OPENAI_API|WEFT_SECRETS)_KEY:-\}|\w+:\?)", str(value))
+        where
+        for where, value in given.items()
+        if not re.search(r"\$\{((OPENAI_API|WEFT_SECRETS)_KEY:-\}|\w+:\?)", str(value))
     ] == []
 
 

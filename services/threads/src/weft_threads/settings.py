@@ -45,8 +45,8 @@ class Settings(ServerSettings):
     runner_lease_seconds: float = Field(4.0, ge=0.5, le=300)
 
     # Seals secrets of tenants, as their keys for the model provider: 32 bytes in base64. Several, separated by commas,
-    # open what each has sealed; the first seals. Empty: it follows from WEFT_TOKEN_KEY, which then must not change. What
-    # was sealed so opens also when this is set later.
+    # open what each has sealed; the first seals. Empty: it follows from WEFT_TOKEN_KEY, which then must not change.
+    # What was sealed so opens also when this is set later.
     secrets_key: Annotated[SecretStr, AfterValidator(_secrets_key)] = Field(SecretStr(""), repr=False)
 
     @property
