@@ -33,8 +33,14 @@ def validate(message: Message) -> None:
 
 def _violation(violation: Any, message: Message) -> FieldViolation:
     path, rule = _path(violation), violation.proto.rule_id
-    told = _id_fault(violation, path) or _oneof_fault(message, path) or violation.proto.message
-    return FieldViolation(path, told, rule)
+    told = _id_fault(violation, path) or _oneof_fault(message, path) or _empty_fault(violation)
+    return FieldViolation(path, told or violation.proto.message, rule)
+
+
+def _empty_fault(violation: Any) -> str:
+    """Say plainly that a text is missing; "" for any other fault."""
+    is_missing = violation.proto.rule_id == "string.min_len" and not violation.field_value
+    return "must not be empty" if is_missing else ""
 
 
 def _oneof_fault(message: Message, path: str) -> str:
