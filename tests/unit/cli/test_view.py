@@ -1,11 +1,16 @@
 import io
 
 from rich.console import Console
+from weft.gateway.v1.agent_gateway_service_pb2 import ThreadStreamItem
 from weft.runs.v1 import event_pb2 as pb
 from weft.runs.v1.event_pb2 import RunEvent
+from weft.runs.v1.thread_event_pb2 import ThreadAttachmentFailed, ThreadAttachmentReady, ThreadEvent
+from weft.threads.v1.attachment_pb2 import Attachment, AttachmentFailure
+from weft.threads.v1.message_pb2 import Message, Part
 from weft_cli.api import type_of
 from weft_cli.console import Printer
-from weft_cli.view import EventView
+from weft_cli.messages import show_message
+from weft_cli.view import EventView, ThreadView
 
 
 def shown(*events: RunEvent) -> str:
@@ -60,3 +65,24 @@ def test_two_views_do_not_mix_their_text() -> None:
         view.show(RunEvent(message_delta=pb.MessageDelta(text=text)))
     printer.end_parts()
     assert out.getvalue() == "a: one two\nb: three\na:  four\n"
+
+
+def test_what_became_of_files_is_told() -> None:
+    failure = AttachmentFailure(message="it may be damaged")
+    broken = Attachment(name="broken.pdf", size_bytes=16, state=Attachment.STATE_FAILED, failure=failure)
+    long = Attachment(name="long.txt", size_bytes=2, state=Attachment.STATE_READY, is_truncated=True)
+    events = (
+        ThreadEvent(seq=1, attachment_failed=ThreadAttachmentFailed(attachment=broken)),
+        ThreadEvent(seq=2, attachment_ready=ThreadAttachmentReady(attachment=long)),
+    )
+    out = io.StringIO()
+    printer = Printer(Console(file=out, width=100))
+    view = ThreadView(printer)
+    for event in events:
+        view.show(ThreadStreamItem(thread_event=event))
+    show_message(printer, Message(parts=[Part(attachment=broken), Part(attachment=long)]))
+    told = out.getvalue()
+    assert "attachment.failed  broken.pdf could not be read: it may be damaged" in told
+    assert "attachment.ready   long.txt, of which the beginning was read" in told
+    assert "📎 broken.pdf (16 B) could not be read: it may be damaged" in told
+    assert "📎 long.txt (2 B), of which the beginning was read" in told

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from weft.threads.v1 import message_pb2
+from weft.threads.v1.attachment_pb2 import Attachment
 
 from weft_cli import words
 from weft_cli.console import Printer
@@ -21,6 +22,13 @@ def show_message(printer: Printer, message: message_pb2.Message) -> None:
             printer.line(f"      {line}")
 
 
+def told_of_file(file: Attachment) -> str:
+    """Return what stands behind the name of a file that the model was not given whole; "" for any other."""
+    if file.state == Attachment.STATE_FAILED:
+        return f" could not be read: {file.failure.message}"
+    return ", of which the beginning was read" if file.is_truncated else ""
+
+
 def _lines(part: message_pb2.Part) -> Iterator[str]:
     match part.WhichOneof("content"):
         case "text":
@@ -35,6 +43,7 @@ def _lines(part: message_pb2.Part) -> Iterator[str]:
             yield f"{mark} {part.tool_result.name}: {first}"
             yield from (f"  {line}" for line in rest)
         case "attachment":
-            yield f"📎 {part.attachment.name} ({words.size(part.attachment.size_bytes)})"
+            file = part.attachment
+            yield f"📎 {file.name} ({words.size(file.size_bytes)}){told_of_file(file)}"
         case _:
             return

@@ -8,9 +8,11 @@ from weft.gateway.v1.agent_gateway_service_pb2 import ThreadStreamItem
 from weft.runs.v1 import event_pb2, run_pb2
 from weft.runs.v1.event_pb2 import RunEvent
 from weft.runs.v1.thread_event_pb2 import ThreadEvent
+from weft.threads.v1.attachment_pb2 import Attachment
 
 from weft_cli.api import payload_of, type_of
 from weft_cli.console import Printer
+from weft_cli.messages import told_of_file
 
 LONGEST_RESULT = 400
 
@@ -88,6 +90,9 @@ def _told(event: ThreadEvent) -> str:
         return _short(next((part.text for part in event.message_created.message.parts if part.text), ""))
     if kind == "run_ended":
         return f"{event.run_ended.run_id} {type_of(event.run_ended.terminal_event)}"
+    if kind in ("attachment_ready", "attachment_failed"):
+        file: Attachment = getattr(event, kind).attachment
+        return file.name + told_of_file(file)
     if kind == "title_updated":
         return event.title_updated.title
     return str(getattr(getattr(event, kind or ""), "run_id", "")) if kind else ""
