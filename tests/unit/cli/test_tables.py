@@ -57,6 +57,7 @@ def test_a_pipe_gets_everything_without_colours() -> None:
 
 
 def test_states_are_coloured_on_a_terminal_unless_no_color_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
     assert "\x1b[36m" in printed(80, terminal=True)
     monkeypatch.setenv("NO_COLOR", "1")
     assert "\x1b[36m" not in printed(80, terminal=True)
