@@ -58,6 +58,8 @@ class QueueGauge:
                 self.ready, self.oldest_seconds = row["ready"], row["oldest"].total_seconds()
             except WeftError as error:
                 log.debug("the queue could not be looked at: %s", error)
+            except Exception:  # a figure is no reason for the service to end
+                log.exception("the queue could not be looked at")
             await asyncio.sleep(LOOK_SECONDS)
 
 
