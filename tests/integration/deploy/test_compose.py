@@ -86,7 +86,7 @@ def test_every_key_of_a_service_can_be_given() -> None:
 
 def test_the_readme_tells_how_each_secret_is_made() -> None:
     readme = (DEPLOY / "README.md").read_text()
-    command = readme.split("```sh\n")[1].split("```")[0]
+    command = readme.split("```sh")[1].partition("\n")[2].split("```")[0]
     assert set(re.findall(r"\b[A-Z]+_[A-Z_]+\b", command)) == set(SECRETS)
 
 
