@@ -42,7 +42,7 @@ PRINTS: Mapping[str, tuple[str, ...]] = {
     "--protocol grpcweb": (r"Say hello over the web", r'"runSucceeded"'),
     "Say hello by REST.": (r'^data: {.*"seq":"1"', r'You said: \\"Say hello by REST', r'"runSucceeded"'),
     "?after_seq=5": (r'^data: {.*"seq":"6"', r'"role":"ROLE_ASSISTANT"'),
-    "-X PATCH": (r'"displayName":"Bard"', r"}\{\}$"),
+    "-X PATCH": (r'"displayName":"Bard"', r"^\{\}$"),
     "Say hello from Python.": ('You said: "Say hello from Python."', r"^1 run\.queued $", r"^\d+ run\.succeeded $"),
     "What is a warp?": (r'And a weft\?" .*run_\w{26} [1-9]\d*$',),
     "Tell me about looms.": (r"^thr_\w{26} run_\w{26}$", r"^1 run\.queued $", 'You said: "Tell me about looms."$'),
