@@ -66,7 +66,7 @@ async def test_model_is_given_the_text_of_every_kind(api: Api, stack: Stack) -> 
         ],
     )
     events = await api.events(made.run_id)
-    assert type_of(events[-1]) == "run_succeeded"
+    assert type_of(events[-1]) == "run_succeeded", events[-1]
     given = await given_to_the_model(stack, "scripted:tag=kinds")
     assert given.startswith("What do they say?\n\n")
     for words in WORDS:
@@ -94,7 +94,7 @@ async def test_files_that_cannot_be_read_are_told_and_the_run_goes_on(api: Api, 
     files = [a_file(name, content) for name, (content, _) in wrong.items()]
     made = await api.initiate("Read these.", agent_id=agent, attachments=[*files, a_file("good.txt", b"good words")])
     events = await api.events(made.run_id)
-    assert type_of(events[-1]) == "run_succeeded"
+    assert type_of(events[-1]) == "run_succeeded", events[-1]
     attachments = {each.name: each for each in await attachments_of(api, made.thread_id)}
     found = {name: each.failure.reason for name, each in attachments.items() if each.state == FAILED}
     assert found == {name: reason for name, (_, reason) in wrong.items()}

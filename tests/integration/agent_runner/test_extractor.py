@@ -140,3 +140,19 @@ async def test_extraction_is_limited_whatever_it_reads() -> None:
     found = await an_extractor(script).extract("", b"")
     assert isinstance(found, Extracted)
     assert found.text.strip() == f"[({1 << 28}, {1 << 28}), (7, 7), (0, 0), (0, 0), (32, 32)]"
+
+
+@pytest.mark.parametrize(("deaths", "told"), [(2, Extracted), (3, Unreadable)])
+async def test_extractor_starts_again_when_a_process_ends_before_it_has_taken_the_file(
+    tmp_path: Path, deaths: int, told: type
+) -> None:
+    starts = tmp_path / "starts"
+    script = (
+        f"import os, runpy\nwith open({str(starts)!r}, 'a+b') as starts:\n"
+        f"    starts.write(b'.'); starts.flush(); number = os.fstat(starts.fileno()).st_size\n"
+        f"if number <= {deaths}: os._exit(1)\n"
+        "runpy.run_module('weft_agent_runner.extraction', run_name='__main__')"
+    )
+    found = await an_extractor(script).extract("text/plain", b"hello " * 500_000)
+    assert isinstance(found, told), found
+    assert starts.stat().st_size == 3

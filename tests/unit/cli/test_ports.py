@@ -1,6 +1,6 @@
 import pytest
 from weft_cli.stack.errors import StackError
-from weft_cli.stack.ports import ports
+from weft_cli.stack.ports import FREE_BASES, METRICS_OFFSET, ports
 
 
 def test_ports_are_where_the_documentation_says() -> None:
@@ -30,6 +30,12 @@ def test_ports_are_where_the_documentation_says() -> None:
 def test_no_two_members_share_a_port_with_the_most_replicas() -> None:
     found = ports(7400, replicas=10)
     assert len(set(found.values())) == len(found)
+
+
+def test_no_stack_serves_metrics_where_another_has_its_members() -> None:
+    members = {port for base in FREE_BASES for port in ports(base, replicas=10).values()}
+    assert members.isdisjoint({port + METRICS_OFFSET for port in members})
+    assert max(members) + METRICS_OFFSET < 32_768, "the range of outgoing connections begins there"
 
 
 @pytest.mark.parametrize("replicas", [0, 11])

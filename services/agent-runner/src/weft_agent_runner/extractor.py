@@ -18,10 +18,15 @@ _LOG = logging.getLogger(__name__)
 # Isolated: it takes nothing of the environment, where the runner's secrets are, nor from the current folder.
 COMMAND = (sys.executable, "-I", "-m", "weft_agent_runner.extraction")
 _HEAD_BYTES = 4096
+_STARTS = 3
 _STARTING_SECONDS = 10.0  # for the interpreter on a busy machine; what counts is the time that a process computes
 _TOO_LONG = Unreadable("TOO_COMPLEX", "reading it takes longer than a file is given")
 _FAULT = Unreadable("INTERNAL", "reading it failed by a fault of Weft")
 _KILLED = {-signal.SIGXCPU, -signal.SIGKILL, -signal.SIGSEGV, -signal.SIGABRT, -signal.SIGBUS}
+
+
+class _NotTakenError(Exception):
+    """The process ended before it had taken the file: that says nothing of the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,12 @@ class ProcessExtractor:
 
     async def extract(self, media_type: str, content: bytes) -> Extraction:
         """Return the text of a file. Cancelling the task kills the process."""
+        for _ in range(_STARTS):
+            with contextlib.suppress(_NotTakenError):
+                return await self._extract(media_type, content)
+        return _FAULT
+
+    async def _extract(self, media_type: str, content: bytes) -> Extraction:
         process = await asyncio.create_subprocess_exec(
             *self._command,
             stdin=asyncio.subprocess.PIPE,
@@ -66,15 +77,23 @@ class ProcessExtractor:
             "memory_bytes": limits.memory_bytes,
             "seconds": limits.seconds,
         }
-        with contextlib.suppress(ConnectionError):  # one that has died says so by its end
+        is_taken = False
+        # uvloop tells of a pipe that was closed meanwhile by a RuntimeError.
+        with contextlib.suppress(ConnectionError, RuntimeError):
             process.stdin.write(json.dumps(asked).encode() + b"\n")
             process.stdin.write(content)
             await process.stdin.drain()
             process.stdin.close()
+            is_taken = True
         answer = await _read(process.stdout, _HEAD_BYTES + limits.text_bytes)
         if answer is None:
             return Unreadable("INTERNAL", "reading it gave more than was asked for")
-        return _understood(answer) if await process.wait() == 0 else _fault(process.returncode)
+        if await process.wait() == 0 and answer:
+            return _understood(answer)
+        if not is_taken:
+            _LOG.warning("a process for a file ended with %s before it had taken the file", process.returncode)
+            raise _NotTakenError
+        return _fault(process.returncode)
 
 
 async def _read(stream: asyncio.StreamReader, limit: int) -> bytes | None:
